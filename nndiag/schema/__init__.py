@@ -1,0 +1,1 @@
+"""The nouns of nndiag: spec, trace, finding, result, errors. Never imports torch."""
