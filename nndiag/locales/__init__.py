@@ -12,6 +12,7 @@ from pathlib import Path
 LANGUAGES = ("en", "fr")
 _FOLDER = Path(__file__).parent
 _catalogue: gettext.NullTranslations = gettext.NullTranslations()
+_language = "en"
 
 
 def choose(language: str | None = None) -> str:
@@ -25,12 +26,18 @@ def choose(language: str | None = None) -> str:
 
 def use(language: str) -> None:
     """Speak `language` ('en' or 'fr') from now on, in our own words and in Typer's."""
-    global _catalogue
+    global _catalogue, _language
+    _language = language
     _catalogue = gettext.translation(
         "nndiag", localedir=_FOLDER, languages=[language], fallback=True
     )
     gettext.bindtextdomain("nndiag", str(_FOLDER))
     gettext.textdomain("nndiag")
+
+
+def language() -> str:
+    """Return the language in use: numbers for people follow it too."""
+    return _language
 
 
 def _(text: str) -> str:

@@ -7,6 +7,7 @@ table that owns them, before torch is loaded.
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -162,3 +163,48 @@ class GradientsSpec:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def command_line(spec: GradientsSpec) -> str:
+    """Return the `nndiag gradients` command that runs `spec`, options at their default left out."""
+    network, data = spec.network, spec.data
+    words = ["nndiag gradients"]
+    if network.net != "mlp":
+        words.append(f"--net {network.net}")
+    words.append(f"--depth {network.depth}")
+    if network.width != NetworkSpec.width:
+        words.append(f"--width {network.width}")
+    if network.net not in ("lstm", "gru"):
+        words.append(f"--act {network.act}")
+    words.append(f"--init {network.init}")
+    for option, value, default in (
+        ("--norm", network.norm, "none"),
+        ("--bias-std", network.bias_std, 0.0),
+        ("--dropout", network.dropout, 0.0),
+        ("--data", data.name, "digits"),
+        ("--data-root", data.root, None),
+        ("--target", data.target, None),
+        ("--batch-size", spec.batch_size, 128),
+        ("--seed", spec.seed, 0),
+        ("--train", spec.train, 0),
+    ):
+        if value != default:
+            text = f"{value:g}" if isinstance(value, float) else str(value)
+            words.append(f"{option} {shlex.quote(text)}")
+    if network.residual:
+        words.append("--residual")
+    return " ".join([*words, *_optimizer_words(spec.optimizer)])
+
+
+def _optimizer_words(optimizer: OptimizerSpec | None) -> list[str]:
+    if optimizer is None:
+        return []
+    words = [f"--optimizer {optimizer.name}"]
+    for option, value in (
+        ("--lr", optimizer.lr),
+        ("--clip-norm", optimizer.clip_norm),
+        ("--clip-value", optimizer.clip_value),
+    ):
+        if value is not None:
+            words.append(f"{option} {value:g}")
+    return words

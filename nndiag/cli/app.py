@@ -1,0 +1,104 @@
+"""The entry point: language, commands, and errors turned into one sentence and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from nndiag import __version__, locales
+from nndiag.schema.errors import NndiagError
+
+INTERRUPTED = 130
+
+
+def build() -> typer.Typer:
+    """Assemble the commands, in the language in use."""
+    from nndiag.cli import gradients
+
+    app = typer.Typer(
+        name="nndiag",
+        help=locales._(
+            "Shows, layer by layer, why a neural network does not train, and what cures it."
+        ),
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @app.callback()
+    def top(
+        version: Annotated[
+            bool,
+            typer.Option(
+                "--version",
+                callback=_print_version,
+                is_eager=True,
+                help=locales._("Print the version and exit."),
+            ),
+        ] = False,
+    ) -> None:
+        pass
+
+    app.command(
+        name="gradients",
+        help=locales._(
+            "Shows how the signal and the gradient change from layer to layer, on real data."
+        ),
+    )(gradients.gradients)
+    return app
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        locales.use(_language(arguments))
+        code = build()(args=arguments, prog_name="nndiag", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except NndiagError as error:
+        return _fail(str(error), error.exit_code)
+    except TyperException as error:
+        return _fail(_sentence(error), getattr(error, "exit_code", 2))
+    except KeyboardInterrupt:
+        return _fail(locales._("interrupted"), INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): nothing is left to say.
+        sys.stdout = None  # type: ignore[assignment]
+        return 0
+
+
+def _language(arguments: list[str]) -> str:
+    """Find `--lang` before the help texts are drawn, which happens on import of the commands."""
+    asked = None
+    for place, argument in enumerate(arguments):
+        if argument.startswith("--lang="):
+            asked = argument.removeprefix("--lang=")
+        elif argument == "--lang" and place + 1 < len(arguments):
+            asked = arguments[place + 1]
+    if asked is not None and asked not in locales.LANGUAGES:
+        from nndiag.schema.errors import unknown_name
+
+        raise unknown_name("--lang", asked, locales.LANGUAGES)
+    return locales.choose(asked)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"nndiag {__version__}")
+        raise typer.Exit
+
+
+def _sentence(error: TyperException) -> str:
+    message = getattr(error, "format_message", lambda: str(error))()
+    return " ".join(message.split())
+
+
+def _fail(message: str, code: int) -> int:
+    if message:
+        print(f"nndiag: {message}", file=sys.stderr)
+    return code

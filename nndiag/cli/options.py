@@ -1,0 +1,41 @@
+"""Options that every command shares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nndiag.locales import _
+
+JsonPath = Annotated[
+    Path | None,
+    typer.Option("--json", metavar="PATH", help=_("Write the result as JSON ('-': stdout).")),
+]
+PlotPath = Annotated[
+    Path | None,
+    typer.Option("--plot", metavar="PATH", help=_("Draw the figure: png, svg, pdf or html.")),
+]
+Seed = Annotated[int, typer.Option(help=_("First seed; the run repeats exactly."))]
+Device = Annotated[str, typer.Option(help=_("auto, cpu, cuda or mps."))]
+Language = Annotated[
+    str | None, typer.Option("--lang", metavar="en|fr", help=_("Language of the output."))
+]
+FailOn = Annotated[
+    str | None,
+    typer.Option(
+        "--fail-on",
+        metavar="warning|critical",
+        help=_("Exit with code 3 when a finding is at least this severe."),
+    ),
+]
+DataName = Annotated[
+    str, typer.Option("--data", help=_("Data set: a name, or a CSV or NPZ file of your own."))
+]
+DataRoot = Annotated[
+    str | None, typer.Option("--data-root", help=_("Folder of downloaded data sets."))
+]
+Target = Annotated[
+    str | None, typer.Option(help=_("Column (CSV) or array (NPZ) that holds the labels."))
+]

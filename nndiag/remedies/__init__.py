@@ -1,0 +1,1 @@
+"""From findings to candidate fixes, and the trials that show which of them work."""

@@ -1,0 +1,38 @@
+"""How a long run tells the screen where it is, without knowing the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+
+class Watch(Protocol):
+    """Something that shows progress; every call must be cheap."""
+
+    def stage(self, text: str, total: int, *, layers: Sequence[str] | None = None) -> None:
+        """Begin a stage of `total` units of work; a training names the layers it will show."""
+
+    def update(
+        self,
+        done: int,
+        *,
+        numbers: Mapping[str, float] | None = None,
+        norms: Sequence[float] | None = None,
+    ) -> None:
+        """Report that `done` units of the stage are complete, with what was measured last."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def stage(self, text: str, total: int, *, layers: Sequence[str] | None = None) -> None:
+        pass
+
+    def update(
+        self,
+        done: int,
+        *,
+        numbers: Mapping[str, float] | None = None,
+        norms: Sequence[float] | None = None,
+    ) -> None:
+        pass

@@ -1,0 +1,73 @@
+"""Networks at initialisation: one forward and backward pass a seed, under the probe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from nndiag.datasets.splits import Splits
+from nndiag.probe.probe import Probe
+from nndiag.schema.spec import NetworkSpec
+from nndiag.schema.trace import Trace, join_members
+from nndiag.zoo import activations, initialisations, networks
+
+
+def networks_by_seed(
+    spec: NetworkSpec, splits: Splits, seeds: Sequence[int], batch_size: int, device: torch.device
+) -> Iterator[tuple[int, nn.Module, Tensor, Tensor]]:
+    """Yield (seed, model, x, y) for each seed: the same module, drawn anew, and its first batch.
+
+    The weights of seed s are drawn from a generator seeded with s, the batch from another.
+    """
+    model = networks.build(spec, splits.input_shape, len(splits.classes)).to(device)
+    init = initialisations.parse(spec.init)
+    act = activations.parse(spec.act)
+    for seed in seeds:
+        x, y = first_batch(splits, batch_size, seed, device)
+        generator = torch.Generator().manual_seed(seed)
+        initialisations.initialise(
+            model, init, act, generator=generator, bias_std=spec.bias_std, batch=x
+        )
+        yield seed, model, x, y
+
+
+def first_batch(
+    splits: Splits, batch_size: int, seed: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Return the (B, *input_shape) inputs and (B,) labels of a random training batch."""
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(splits.train.y), generator=generator)[:batch_size].numpy()
+    x = torch.from_numpy(splits.train.x[order]).to(device)
+    return x, torch.from_numpy(splits.train.y[order]).to(device)
+
+
+def measure(
+    spec: NetworkSpec,
+    splits: Splits,
+    *,
+    seeds: Sequence[int],
+    batch_size: int,
+    device: torch.device,
+    progress: Callable[[int, int], None] | None = None,
+) -> Trace:
+    """Return the exact statistics of section 3 of the design at initialisation, a member a seed.
+
+    The network runs in training mode (dropout and batch statistics act as in a first step), with
+    the mean cross-entropy as loss. The global random state is left as it was.
+    """
+    traces = []
+    with torch.random.fork_rng(enabled=True):
+        for seed, model, x, y in networks_by_seed(spec, splits, seeds, batch_size, device):
+            torch.manual_seed(seed)  # dropout and rrelu
+            model.train()
+            model.zero_grad(set_to_none=True)
+            with Probe(model, exact=True) as probe:
+                loss = nn.functional.cross_entropy(model(x), y)
+                loss.backward()
+                probe.step(loss)
+            traces.append(probe.trace)
+            if progress is not None:
+                progress(len(traces), len(seeds))
+    return join_members(traces)
