@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from nndiag.locales import _
-
 if TYPE_CHECKING:
     from rich.progress import Progress
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -161,7 +162,7 @@ def _network(
     )
 
 
-def _optimizer(train: int, given: dict[str, object]) -> OptimizerSpec | None:
+def _optimizer(train: int, given: Mapping[str, object]) -> OptimizerSpec | None:
     if not train:
         for option, value in given.items():
             if value is not None:

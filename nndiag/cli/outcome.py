@@ -54,9 +54,7 @@ class Outputs:
         if self.plot is not None:
             from nndiag.report import plot
 
-            print(
-                _("figure: {path}").format(path=plot.write(result, self.plot)), file=sys.stderr
-            )
+            print(_("figure: {path}").format(path=plot.write(result, self.plot)), file=sys.stderr)
         return self._exit_code(result)
 
     def _write_json(self, result: Result) -> None:

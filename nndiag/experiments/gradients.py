@@ -12,6 +12,7 @@ import torch
 from nndiag import __version__, datasets
 from nndiag.datasets.splits import Splits
 from nndiag.diagnosis import diagnose, measures, reading, rows
+from nndiag.locales import _
 from nndiag.remedies import at_initialisation, candidates
 from nndiag.schema.finding import Finding, worst_first
 from nndiag.schema.progress import Silent, Watch
@@ -35,7 +36,7 @@ def run(spec: GradientsSpec, *, watch: Watch | None = None, distributions: bool 
     started = time.perf_counter()
     watch = watch or Silent()
     device = devices.resolve(spec.device)
-    splits = datasets.load(spec.data, seed=spec.seed)
+    splits = datasets.load(spec.data, seed=spec.seed, progress=watch)
     seeds = range(spec.seed, spec.seed + spec.seeds)
     trace = _at_initialisation(spec, splits, device, watch)
     predicted = prediction.predict(spec.network, splits) if spec.theory else None
@@ -52,7 +53,7 @@ def run(spec: GradientsSpec, *, watch: Watch | None = None, distributions: bool 
         findings = _merge(findings, diagnose(trained, context), spec.train)
     cures = []
     if candidates.needs_cure(findings):
-        watch.stage("cures", 1)
+        watch.stage(_("trying cures"), 1)
         cures = at_initialisation.cures(
             spec.network,
             splits,
@@ -76,7 +77,7 @@ def run(spec: GradientsSpec, *, watch: Watch | None = None, distributions: bool 
 def _at_initialisation(
     spec: GradientsSpec, splits: Splits, device: torch.device, watch: Watch
 ) -> Trace:
-    watch.stage("initialisation", spec.seeds)
+    watch.stage(_("networks at initialisation"), spec.seeds)
     return initial.measure(
         spec.network,
         splits,
@@ -101,7 +102,7 @@ def _described(spec: GradientsSpec, splits: Splits, trace: Trace) -> dict[str, A
             "residual": spec.network.residual,
             "parameters": sum(layer.parameters for layer in trace.layers),
         },
-        "init": {"name": spec.network.init, "default": default, "reference": init.reference},
+        "init": {"name": spec.network.init, "default": default, "reference": init.row.paper},
         "data": {
             "name": splits.name,
             "samples": {
@@ -130,7 +131,7 @@ def _numbers(
     if predicted is not None:
         numbers["theory"] = predicted.summary()
         anchor = layers[-1].get("output_grad_norm")
-        if predicted.layers and isinstance(anchor, Interval):
+        if predicted.prediction is not None and isinstance(anchor, Interval):
             for row, expected in zip(layers, predicted.rows(anchor.mean, spec.seeds), strict=True):
                 row.update(expected)
             numbers |= predicted.scalars(spec.seeds)

@@ -63,7 +63,7 @@ def slope_of(module: nn.Module) -> Callable[[np.ndarray], np.ndarray]:
     """
     phi = _bare_copy(module).double().cpu().eval()
     if hasattr(phi, "inplace"):
-        phi.inplace = False
+        phi.inplace = False  # type: ignore[assignment]
 
     def derivative(points: np.ndarray) -> np.ndarray:
         z = torch.from_numpy(np.ascontiguousarray(points)).requires_grad_()

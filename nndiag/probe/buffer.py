@@ -22,13 +22,13 @@ class Key(NamedTuple):
         kind: `sum`, `norm`, `saturated`, `off`, `dead`, `grad`, `weight_grad`, ...
         layer: place in the list of layers; -1 for the whole run (the loss).
         call: which call of the layer within the pass, from 0.
-        count: entries behind a sum or a count.
+        size: entries behind a sum or a count.
     """
 
     kind: str
     layer: int
     call: int = 0
-    count: int = 1
+    size: int = 1
 
 
 @dataclass(frozen=True)

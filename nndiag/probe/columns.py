@@ -41,7 +41,7 @@ class Layout:
         self._places = {kind: np.array(places) for kind, places in kinds.items()}
         self._layer = {k: np.array([keys[i].layer for i in p]) for k, p in kinds.items()}
         self._call = {k: np.array([keys[i].call for i in p]) for k, p in kinds.items()}
-        self._count = {k: np.array([float(keys[i].count) for i in p]) for k, p in kinds.items()}
+        self._count = {k: np.array([float(keys[i].size) for i in p]) for k, p in kinds.items()}
 
     def columns(self, row: Row) -> Columns:
         """Return the statistics of one row."""

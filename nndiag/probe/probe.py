@@ -255,9 +255,7 @@ class Probe:
         key = Key(kind, layer.position, call, values.numel())
         current.add(key, statistics.count_outside(values, *bounds))
 
-    def _note_zero(
-        self, kind: str, layer: Layer, current: _Pass, call: int, like: Tensor
-    ) -> None:
+    def _note_zero(self, kind: str, layer: Layer, current: _Pass, call: int, like: Tensor) -> None:
         """Record a share that is zero by the activation's nature."""
         assert layer.position is not None
         current.add(Key(kind, layer.position, call, 1), like.new_zeros((), dtype=torch.float32))
@@ -384,7 +382,8 @@ class Probe:
 
     def _note_dead(self, layer: Layer, row: _Pass) -> None:
         now, before = layer.live
-        assert layer.position is not None and now is not None
+        assert layer.position is not None
+        assert now is not None
         seen = now | before if before is not None and before.shape == now.shape else now
         row.add(Key("dead", layer.position), 1 - seen.float().mean())
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 
 from nndiag.datasets.splits import Splits
-from nndiag.diagnosis import Context, diagnose
+from nndiag.diagnosis import diagnose
+from nndiag.diagnosis.context import Context
 from nndiag.remedies.candidates import candidates
 from nndiag.schema.finding import Severity
 from nndiag.schema.spec import NetworkSpec

@@ -6,12 +6,13 @@ eq. 3; Schoenholz et al. 2017, eq. 7 to 9):
     q_{l+1} = n_{l+1} V_{l+1} E[phi(sqrt(q_l) z)^2] + b_{l+1}
     E|delta_l|^2 = E|delta_{l+1}|^2 n_{l+1} V_{l+1} E[phi'(sqrt(q_l) z)^2]
 
-where q_l is the second moment of the pre-activations and delta_l the gradient with respect to them.
-The recursion starts at the data's own second moment and never assumes the fixed point. E[phi^2], not
-its variance, enters: the mean of sigmoid feeds q, and no correction is due for gradients.
+where q_l is the second moment of the pre-activations and delta_l the gradient with respect to
+them. The recursion starts at the data's own second moment and never assumes the fixed point.
+E[phi^2], not its variance, enters: the mean of sigmoid feeds q, and no correction is due for
+gradients.
 
-Layers are counted 1..D; arrays hold layer l at place l - 1. Everything that can leave the range of a
-float is kept as a logarithm.
+Layers are counted 1..D; arrays hold layer l at place l - 1. Everything that can leave the range of
+a float is kept as a logarithm.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ def resolve(name: str) -> torch.device:
     Raises:
         UsageError: the device asked for is not there.
     """
-    available = {
+    available: dict[str, Callable[[], bool]] = {
         "cuda": torch.cuda.is_available,
         "mps": torch.backends.mps.is_available,
         "cpu": lambda: True,
@@ -26,8 +27,9 @@ def resolve(name: str) -> torch.device:
         name = next(device for device, there in available.items() if there())
     elif not available[name]():
         raise UsageError(
-            _("--device: this machine has no {name} device that torch can use; accepted: {all}")
-            .format(name=name, all=", ".join(key for key, there in available.items() if there()))
+            _(
+                "--device: this machine has no {name} device that torch can use; accepted: {all}"
+            ).format(name=name, all=", ".join(key for key, there in available.items() if there()))
         )
     return torch.device(name)
 

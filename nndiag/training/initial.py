@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from nndiag.datasets.splits import Splits
+from nndiag.probe.activations import is_activation
 from nndiag.probe.probe import Probe
 from nndiag.schema.spec import NetworkSpec
 from nndiag.schema.trace import Trace, join_members
@@ -22,8 +25,7 @@ def networks_by_seed(
     The weights of seed s are drawn from a generator seeded with s, the batch from another.
     """
     model = networks.build(spec, splits.input_shape, len(splits.classes)).to(device)
-    init = initialisations.parse(spec.init)
-    act = activations.parse(spec.act)
+    init, act = initialisations.parse(spec.init), activations.parse(spec.act)
     for seed in seeds:
         x, y = first_batch(splits, batch_size, seed, device)
         generator = torch.Generator().manual_seed(seed)
@@ -71,3 +73,36 @@ def measure(
             if progress is not None:
                 progress(len(traces), len(seeds))
     return join_members(traces)
+
+
+def distributions(
+    spec: NetworkSpec, splits: Splits, *, seed: int, batch_size: int, device: torch.device
+) -> list[dict[str, Any]]:
+    """Return the histogram of every hidden layer's activations for one network.
+
+    Returns:
+        One dictionary a layer: `name`, `edges` (42,) and `density` (41,), which integrates to 1.
+    """
+    layers: list[dict[str, Any]] = []
+
+    def note(name: str, output: Tensor) -> None:
+        values = output.detach().double().cpu().numpy().ravel()
+        finite = values[np.isfinite(values)]
+        if finite.size and np.ptp(finite) > 0:
+            density, edges = np.histogram(finite, bins=41, density=True)
+            layers.append({"name": name, "edges": edges.tolist(), "density": density.tolist()})
+
+    ((_seed, model, x, _y),) = networks_by_seed(spec, splits, [seed], batch_size, device)
+    handles = [
+        module.register_forward_hook(lambda _m, _a, output, name=name: note(name, output))
+        for name, module in model.named_modules()
+        if is_activation(module)
+    ]
+    try:
+        with torch.random.fork_rng(), torch.no_grad():
+            torch.manual_seed(seed)
+            model.train()(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return layers

@@ -119,9 +119,7 @@ def predict(spec: NetworkSpec, splits: Splits) -> Predicted:
     reason = _absent(spec)
     function, flat = (None, None) if reason else _function(spec.act)
     init, act = initialisations.parse(spec.init), activations.parse(spec.act)
-    fan_in = np.array(
-        [float(np.prod(splits.input_shape))] + [float(spec.width)] * (spec.depth - 1)
-    )
+    fan_in = np.array([float(np.prod(splits.input_shape))] + [float(spec.width)] * (spec.depth - 1))
     fan_out = np.array([float(spec.width)] * (spec.depth - 1) + [float(len(splits.classes))])
     variances = [
         initialisations.weight_variance(init, act, int(n), int(m))
@@ -170,9 +168,7 @@ def context(spec: NetworkSpec, predicted: Predicted | None) -> Context:
         grid = np.linspace(-12, 12, 4001)
         facts["slope_max"] = float(np.abs(known.derivative(grid)).max())
         facts["offset"] = float(known.phi(np.zeros(1))[0])
-    return Context(
-        norm=spec.norm, activation=spec.act, recurrent=spec.recurrent, **facts
-    )
+    return Context(norm=spec.norm, activation=spec.act, recurrent=spec.recurrent, **facts)
 
 
 def second_moment(splits: Splits) -> float:
@@ -214,9 +210,7 @@ def _scale(
     scale = _hidden_scale(spec)
     if scale is None:
         return None
-    return depth_scale.depth_scale(
-        function, scale / layers.keep, float(layers.bias_variance[1])
-    )
+    return depth_scale.depth_scale(function, scale / layers.keep, float(layers.bias_variance[1]))
 
 
 def _exactly(value: float) -> Interval:
