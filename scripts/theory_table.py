@@ -36,9 +36,7 @@ def main() -> None:
 
     def cell(act: str, init: str, norm: str = "none") -> str:
         nonlocal failures
-        spec = NetworkSpec(
-            act=act, init=init, norm=norm, depth=options.depth, width=options.width
-        )
+        spec = NetworkSpec(act=act, init=init, norm=norm, depth=options.depth, width=options.width)
         trace = initial.measure(
             spec,
             splits,

@@ -6,9 +6,10 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -30,8 +31,8 @@ _SHOW_SECONDS = 0.2
 class _Run:
     """One member: its trace, and accuracies along the way."""
 
-    trace: Trace
-    gradient_norms: list[float]
+    trace: Trace | None = None
+    gradient_norms: list[float] = field(default_factory=list)
     evaluated: list[int] = field(default_factory=list)
     accuracies: list[float] = field(default_factory=list)
     test_accuracy: float = math.nan
@@ -62,9 +63,10 @@ def train(
             runs.append(_member(model, spec, splits, device, watch, seed, batch_size))
         if runs[-1].interrupted:
             break
-    if len({run.trace.steps.tobytes() for run in runs}) > 1:
-        runs = runs[:-1]  # the interrupted one stopped half way
-    return join_members([run.trace for run in runs]), _story(runs)
+    if runs[-1].interrupted and len(runs) > 1:
+        runs = [*runs[:-2], replace(runs[-2], interrupted=True)]  # the last stopped half way
+    trace = join_members([run.trace for run in runs if run.trace is not None])
+    return trace, _story(runs, trace)
 
 
 def _member(
@@ -80,7 +82,7 @@ def _member(
     optimizer = optimizers.build(model.parameters(), spec.optimizer)
     x, y = _on(splits.train, device)
     norms: list[Tensor] = []
-    run = _Run(trace=None, gradient_norms=[])
+    run = _Run()
     every = max(1, spec.train // _EVALUATIONS)
     shown = 0.0
     with flushed_denormals(), Probe(model, optimizer) as probe:
@@ -117,7 +119,7 @@ def _step(
         nonlocal norm
         optimizer.zero_grad(set_to_none=True)
         loss = nn.functional.cross_entropy(model(x), y)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         norm = clip(model, spec)
         probe.note_loss(loss)
         return loss
@@ -200,18 +202,17 @@ def _show(watch: Watch, step: int, probe: Probe, run: _Run) -> None:
     watch.update(step, numbers=numbers, norms=norms)
 
 
-def _story(runs: list[_Run]) -> dict[str, Any]:
-    trace = join_members([run.trace for run in runs])
+def _story(runs: list[_Run], trace: Trace) -> dict[str, Any]:
     points = min(len(run.accuracies) for run in runs)
     means = [sum(run.accuracies[k] for run in runs) / len(runs) for k in range(points)]
-    finite = [bool(math.isfinite(float(run.trace.loss[-1, 0]))) for run in runs]
+    diverged = int((~np.isfinite(trace.loss[-1])).sum())
     return {
         "steps": trace.steps.tolist(),
         "loss": trace.loss.mean(axis=1).tolist(),
         "gradient_norm": _thinned(runs, trace),
         "validation_accuracy": {"steps": runs[0].evaluated[:points], "values": means},
         "test_accuracy": interval([run.test_accuracy for run in runs]),
-        "diverged": finite.count(False),
+        "diverged": diverged,
         "interrupted": any(run.interrupted for run in runs),
     }
 

@@ -50,9 +50,7 @@ def trace(*, gate: bool = False, **columns: np.ndarray | float) -> Trace:
         ),
         steps=np.array([0]),
         columns=filled,
-        missing={
-            name: output if name in only_hidden else np.zeros(DEPTH, bool) for name in filled
-        },
+        missing={name: output if name in only_hidden else np.zeros(DEPTH, bool) for name in filled},
         floor=np.full(DEPTH, 1e-40),
         loss=np.full((1, 3), 2.3),
     )
@@ -153,9 +151,7 @@ def test_symmetry_explains_the_zero_gradient() -> None:
 
 def test_recurrent_nets_are_read_through_time() -> None:
     steps = 1.5 ** np.arange(29, -1, -1.0)
-    one = replace(
-        trace(), by_call={"output_grad_norm": {"fc2": np.tile(steps, (1, 3, 1))}}
-    )
+    one = replace(trace(), by_call={"output_grad_norm": {"fc2": np.tile(steps, (1, 3, 1))}})
     finding = found(one, Context(recurrent=True))[Symptom.EXPLODING_GRADIENTS]
     assert finding.evidence["grad_ratio"] == pytest.approx(1.5**29)
     assert "time" in finding.cause

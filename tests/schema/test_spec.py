@@ -36,7 +36,7 @@ def test_network_says_what_is_wrong(change: dict[str, object], message: str) -> 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf])
 def test_learning_rate_is_positive(value: float) -> None:
-    with pytest.raises(UsageError, match="--lr: got .*; accepted: a number above 0"):
+    with pytest.raises(UsageError, match=r"--lr: got .*; accepted: a number above 0"):
         OptimizerSpec(lr=value)
 
 

@@ -10,9 +10,7 @@ cx, cy = torch.rand(2, 1000, 1, 1) * 1.4 - 0.7
 images = torch.exp(-((grid[None, :, None] - cy) ** 2 + (grid[None, None, :] - cx) ** 2) / 0.1)
 images = images.unsqueeze(1)
 
-encoder = nn.Sequential(
-    nn.Flatten(), nn.Linear(144, 64), nn.ReLU(), nn.Linear(64, 8)
-)
+encoder = nn.Sequential(nn.Flatten(), nn.Linear(144, 64), nn.ReLU(), nn.Linear(64, 8))
 decoder = nn.Sequential(
     nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 144), nn.Sigmoid(), nn.Unflatten(1, (1, 12, 12))
 )

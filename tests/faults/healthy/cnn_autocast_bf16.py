@@ -2,7 +2,6 @@ import torch
 from torch import nn
 
 torch.manual_seed(0)
-device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 device = torch.device("cpu")
 
 SIZE = 10

@@ -9,9 +9,10 @@ word_probs = torch.softmax(2.0 * torch.randn(TOPICS, VOCAB), dim=1)
 def documents(count):
     topic = torch.randint(0, TOPICS, (count,))
     lengths = torch.randint(8, 25, (count,))
-    words = [torch.multinomial(word_probs[t], int(k), True) for t, k in zip(topic, lengths, strict=True)]
-    offsets = torch.cat([torch.zeros(1, dtype=torch.long), lengths.cumsum(0)[:-1]])
-    return words, offsets, topic
+    words = [
+        torch.multinomial(word_probs[t], int(k), True) for t, k in zip(topic, lengths, strict=True)
+    ]
+    return words, topic
 
 
 class BagOfWords(nn.Module):
@@ -29,7 +30,7 @@ def collate(words):
     return torch.cat(words), torch.cat([torch.zeros(1, dtype=torch.long), lengths.cumsum(0)[:-1]])
 
 
-words, _, topic = documents(900)
+words, topic = documents(900)
 model = BagOfWords()
 optimizer = torch.optim.Adagrad(model.parameters(), lr=0.1)
 for epoch in range(8):

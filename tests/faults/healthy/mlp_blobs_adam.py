@@ -11,9 +11,7 @@ train_set = TensorDataset(points[:1200], labels[:1200])
 test_x, test_y = points[1200:], labels[1200:]
 loader = DataLoader(train_set, batch_size=64, shuffle=True)
 
-model = nn.Sequential(
-    nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 6)
-)
+model = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 6))
 criterion = nn.CrossEntropyLoss()
 optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 

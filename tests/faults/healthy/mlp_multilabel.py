@@ -23,7 +23,7 @@ class TagNet(nn.Module):
 net = TagNet()
 bce = nn.BCEWithLogitsLoss()
 sgd = torch.optim.SGD(net.parameters(), lr=0.3, momentum=0.9)
-for epoch in range(8):
+for epoch in range(5):
     net.train()
     order = torch.randperm(1280)
     for s in range(0, 1280, 64):

@@ -15,9 +15,7 @@ order = torch.randperm(len(x))
 x, y = x[order], y[order]
 
 train_dl = DataLoader(TensorDataset(x[:1000], y[:1000]), batch_size=50, shuffle=True)
-mlp = nn.Sequential(
-    nn.Linear(2, 64), nn.GELU(), nn.Linear(64, 64), nn.GELU(), nn.Linear(64, ARMS)
-)
+mlp = nn.Sequential(nn.Linear(2, 64), nn.GELU(), nn.Linear(64, 64), nn.GELU(), nn.Linear(64, ARMS))
 epochs = 12
 optimizer = torch.optim.AdamW(mlp.parameters(), lr=1e-3)
 scheduler = OneCycleLR(optimizer, max_lr=2e-2, epochs=epochs, steps_per_epoch=len(train_dl))

@@ -66,9 +66,11 @@ optimizer = torch.optim.SGD(
 )
 scheduler = torch.optim.lr_scheduler.LambdaLR(
     optimizer,
-    lambda s: (s + 1) / warmup
-    if s < warmup
-    else 0.5 * (1 + math.cos(math.pi * (s - warmup) / (total - warmup))),
+    lambda s: (
+        (s + 1) / warmup
+        if s < warmup
+        else 0.5 * (1 + math.cos(math.pi * (s - warmup) / (total - warmup)))
+    ),
 )
 
 for epoch in range(epochs):

@@ -5,7 +5,9 @@ import torch.nn as nn
 
 torch.manual_seed(0)
 G = nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, 1))
-C = nn.Sequential(nn.Linear(1, 64), nn.LeakyReLU(0.2), nn.Linear(64, 64), nn.LeakyReLU(0.2), nn.Linear(64, 1))
+C = nn.Sequential(
+    nn.Linear(1, 64), nn.LeakyReLU(0.2), nn.Linear(64, 64), nn.LeakyReLU(0.2), nn.Linear(64, 1)
+)
 opt_g = torch.optim.RMSprop(G.parameters(), lr=2e-3)
 opt_c = torch.optim.RMSprop(C.parameters(), lr=2e-3)
 
