@@ -15,9 +15,16 @@ def verdict(
     numbers: Mapping[str, Any],
     findings: Sequence[Finding],
     commands: Sequence[str],
+    *,
+    tried: int = 0,
     recurrent: bool = False,
 ) -> dict[str, Any]:
-    """Return the headline, the reasons (a sentence each) and the commands to try next."""
+    """Return the headline, the reasons (a sentence each) and the commands to try next.
+
+    Args:
+        commands: those that were found to cure.
+        tried: how many changes were measured to find them.
+    """
     serious = [f for f in findings if f.severity.rank >= Severity.WARNING.rank]
     headline = (
         ", ".join(f"{finding.symptom.value} ({finding.severity.value})" for finding in serious)
@@ -27,9 +34,21 @@ def verdict(
     why = [finding.cause for finding in serious]
     return {
         "headline": headline,
-        "why": [*_signal(numbers, recurrent), *why, *_theory(numbers)],
+        "why": [*_signal(numbers, recurrent), *why, *_theory(numbers), *_search(tried, commands)],
         "try": list(commands),
     }
+
+
+def _search(tried: int, commands: Sequence[str]) -> list[str]:
+    """Say so when every change that was measured leaves a warning."""
+    if commands or not tried:
+        return []
+    return [
+        _(
+            "None of the {tried} changes tried (initialisation, activation, normalisation, cell) "
+            "is free of warnings at initialisation."
+        ).format(tried=tried)
+    ]
 
 
 def _signal(numbers: Mapping[str, Any], recurrent: bool) -> list[str]:

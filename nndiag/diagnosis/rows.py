@@ -37,8 +37,8 @@ def layer_rows(trace: Trace, row: int = -1) -> list[dict[str, Any]]:
         }
         for statistic in STATISTICS:
             if trace.has(statistic, place):
-                floor = float(trace.floor[place]) if statistic == "output_grad_norm" else 0.0
-                facts[statistic] = over_members(statistic, trace.at(statistic, place, row), floor)
+                values = trace.at(statistic, place, row)
+                facts[statistic] = over_members(statistic, values, floor(trace, statistic, place))
         rows.append(facts)
     return rows
 
@@ -56,15 +56,27 @@ def time_rows(trace: Trace, row: int = -1) -> list[dict[str, Any]]:
         facts: dict[str, Any] = {"step": step + 1}
         for statistic, layers in trace.by_call.items():
             if name in layers:
-                floor = float(trace.floor[place]) if statistic == "output_grad_norm" else 0.0
-                facts[statistic] = over_members(statistic, layers[name][row, :, step], floor)
+                values = layers[name][row, :, step]
+                facts[statistic] = over_members(statistic, values, floor(trace, statistic, place))
         rows.append(facts)
     return rows
 
 
-def over_members(statistic: str, values: np.ndarray, floor: float = 0.0) -> Interval:
-    """Return the mean over members; values that underflowed to 0 count as `floor`, a bound."""
-    under = bool(floor > 0 and (values == 0).any())
+def floor(trace: Trace, statistic: str, place: int) -> float:
+    """Return the smallest value above 0 that a layer's statistic can show (0: any)."""
+    if statistic == "output_grad_norm":
+        return float(trace.floor[place])
+    if statistic == "weight_grad_norm":
+        return float(trace.weight_floor[place])
+    if statistic == "relative_grad" and trace.has("weight_norm", place):
+        weight = float(trace.at("weight_norm", place).mean())
+        return float(trace.weight_floor[place]) / weight if weight > 0 else 0.0
+    return 0.0
+
+
+def over_members(statistic: str, values: np.ndarray, smallest: float = 0.0) -> Interval:
+    """Return the mean over members; values that underflowed to 0 count as `smallest`, a bound."""
+    under = bool(smallest > 0 and (values == 0).any())
     if under:
-        values = np.where(values == 0, floor, values)
+        values = np.where(values == 0, smallest, values)
     return interval(values, log=statistic in _LOGARITHMIC, upper_bound=under)

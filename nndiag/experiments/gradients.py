@@ -51,8 +51,9 @@ def run(spec: GradientsSpec, *, watch: Watch | None = None, distributions: bool 
         trained, training = short.train(spec, splits, device, watch)
         numbers = _after_training(numbers, trained, training, spec)
         findings = _merge(findings, diagnose(trained, context), spec.train)
-    cures = []
+    cures, tried = [], 0
     if candidates.needs_cure(findings):
+        tried = len(candidates.candidates(spec.network))
         watch.stage(_("trying cures"), 1)
         cures = at_initialisation.cures(
             spec.network,
@@ -62,7 +63,9 @@ def run(spec: GradientsSpec, *, watch: Watch | None = None, distributions: bool 
             device=device,
         )
     commands = [command_line(replace(spec, network=cure)) for cure in cures]
-    numbers["verdict"] = reading.verdict(numbers, findings, commands, spec.network.recurrent)
+    numbers["verdict"] = reading.verdict(
+        numbers, findings, commands, tried=tried, recurrent=spec.network.recurrent
+    )
     return Result(
         command="gradients",
         spec=spec.to_dict(),
@@ -142,17 +145,20 @@ def _scalars(trace: Trace, recurrent: bool) -> dict[str, Interval]:
     values = measures.signal(trace, recurrent=recurrent)
     if len(values) < 2:
         return {}
-    floor = measures.floor_of(trace)
-    ratio = measures.end_to_end(values, floor)
-    scalars = {
-        "grad_ratio": interval(ratio, log=True, upper_bound=bool((values[0] == 0).any())),
-        "decay_per_layer": interval(measures.factor(values), log=True),
-    }
+    scalars = {}
+    if (values[-1] != 0).all():  # with a zero at the far end there is no ratio to speak of
+        scalars["grad_ratio"] = _ratio(values, measures.floor_of(trace))
+        scalars["decay_per_layer"] = interval(measures.factor(values), log=True)
     places = measures.path(trace, "weight_grad_norm")
-    if len(places) > 1:
-        weights = trace.columns["weight_grad_norm"][-1, places]
-        scalars["weight_grad_ratio"] = interval(measures.end_to_end(weights), log=True)
+    weights = trace.columns["weight_grad_norm"][-1, places]
+    if len(places) > 1 and (weights[-1] != 0).all():
+        scalars["weight_grad_ratio"] = _ratio(weights, float(trace.weight_floor[places[0]]))
     return scalars
+
+
+def _ratio(values: np.ndarray, floor: float) -> Interval:
+    under = bool((values[0] == 0).any())
+    return interval(measures.end_to_end(values, floor), log=True, upper_bound=under)
 
 
 def _after_training(
@@ -180,7 +186,7 @@ def _history(trace: Trace) -> dict[str, Any]:
     for name in ("output_grad_norm", "saturated_fraction", "update_ratio"):
         if name in trace.columns:
             with np.errstate(invalid="ignore"):
-                history[name] = trace.columns[name].mean(axis=2)
+                history[name] = trace.columns[name].mean(axis=2).tolist()
     return history
 
 

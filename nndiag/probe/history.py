@@ -87,7 +87,10 @@ class History:
             columns=columns,
             missing={name: ~there for name, there in present.items()},
             by_call=self._by_call(order),
-            floor=np.array([_floor(layer, self._samples) for layer in order]),
+            floor=np.array([_floor(layer, self._samples * layer.output_size) for layer in order]),
+            weight_floor=np.array(
+                [_floor(layer, sum(weight.numel() for weight in layer.weights)) for layer in order]
+            ),
             loss=np.array([[row.loss] for row in rows]).reshape(-1, 1),
         )
 
@@ -162,6 +165,6 @@ def _info(layer: Layer, place: int, count: int) -> LayerInfo:
     )
 
 
-def _floor(layer: Layer, samples: int) -> float:
-    smallest = statistics.smallest_positive(layer.weights[0].dtype)
-    return smallest * math.sqrt(samples * layer.output_size)
+def _floor(layer: Layer, entries: int) -> float:
+    """Return the largest norm that `entries` numbers may have when all of them underflow."""
+    return statistics.smallest_positive(layer.weights[0].dtype) * math.sqrt(entries)

@@ -37,6 +37,14 @@ class _Pass:
         self.keys.append(key)
         self.values.append(value)
 
+    def forget(self, position: int | None) -> None:
+        """Drop the moments of a layer's own output, which are the newest values of its."""
+        for place in reversed(range(len(self.keys))):
+            if self.keys[place].layer != position:
+                return
+            if self.keys[place].kind in ("sum", "norm"):
+                del self.keys[place], self.values[place]
+
 
 class Probe:
     """Records the statistics of docs/statistics.md while a model trains.
@@ -283,12 +291,7 @@ class Probe:
         """Learn that an activation follows the layer: its own output no longer counts as one."""
         layer.activation, layer.tails = repr(module), self._tails.of(module)
         for current in self._passes:
-            kept = [
-                (key, value)
-                for key, value in zip(current.keys, current.values, strict=True)
-                if key.layer != layer.position or key.kind not in ("sum", "norm")
-            ]
-            current.keys, current.values = [k for k, _v in kept], [v for _k, v in kept]
+            current.forget(layer.position)
 
     # -- backward -----------------------------------------------------------------------------
 

@@ -106,7 +106,9 @@ def _why(result: Result, why: Sequence[str], width: int, glyphs: Glyphs) -> Iter
     if theory.get("status") != "reliable":
         further.append(theory.get("reason") or "")
     reasons = [*why, *(text for text in dict.fromkeys(further) if text not in said)]
-    references = dict.fromkeys(f.reference for f in result.findings if f.reference)
+    references = dict.fromkeys(
+        paper for f in result.findings if f.reference for paper in f.reference.split("; ")
+    )
     if reasons:
         yield Text()
         yield Text(_("Why"), style="bold")

@@ -69,6 +69,7 @@ class Trace:
         by_call: name -> one (S, M, T_l) array for each layer that ran more than once in a pass,
             by layer name: the statistic for each call in order.
         floor: (L,) the smallest value that `output_grad_norm` can show before it underflows.
+        weight_floor: (L,) the same for `weight_grad_norm`.
         loss: (S, M), NaN where no loss was given.
     """
 
@@ -78,6 +79,7 @@ class Trace:
     missing: dict[str, np.ndarray]
     by_call: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     floor: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    weight_floor: np.ndarray = field(default_factory=lambda: np.zeros(0))
     loss: np.ndarray = field(default_factory=lambda: np.zeros((0, 1)))
 
     @property
@@ -125,5 +127,6 @@ def join_members(traces: list[Trace]) -> Trace:
             for name, layers in first.by_call.items()
         },
         floor=first.floor,
+        weight_floor=first.weight_floor,
         loss=np.concatenate([trace.loss for trace in traces], axis=1),
     )

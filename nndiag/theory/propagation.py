@@ -33,6 +33,8 @@ Array = np.ndarray
 #: in different places, so that one q cannot describe the layer.
 _UNSTABLE = 3.0
 _NARROW = 32
+#: Variance of log |delta|^2 over draws from which on the spread hides the mean: a factor 5 in norm.
+_RANDOM = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +157,9 @@ def propagate(
         log_chi=log_chi,
         log_signal=_from_output(0.5 * log_chi),
         log_variance=_from_output(spread),
-        unreliable=_doubt(stretch, float(widths.min()) if depth > 1 else math.inf),
+        unreliable=_doubt(
+            stretch, float(widths.min()) if depth > 1 else math.inf, float(np.sum(spread))
+        ),
     )
 
 
@@ -213,7 +217,7 @@ def _from_output(steps: Array) -> Array:
     return np.concatenate([np.cumsum(steps[::-1])[::-1], [0.0]])
 
 
-def _doubt(log_stretch: float, width: float) -> str | None:
+def _doubt(log_stretch: float, width: float, log_variance: float) -> str | None:
     if log_stretch > math.log(_UNSTABLE):
         return _(
             "Theory is unreliable here: the second moment is unstable, samples of large norm grow "
@@ -223,4 +227,9 @@ def _doubt(log_stretch: float, width: float) -> str | None:
         return _(
             "Theory is unreliable here: it describes wide layers, and {width:.0f} units are few."
         ).format(width=width)
+    if log_variance > _RANDOM:
+        return _(
+            "Theory is unreliable here: the network is so deep for its width that one draw of the "
+            "weights differs from the next by more than the trend (Hanin & Nica 2020)."
+        )
     return None
