@@ -1,64 +1,151 @@
-# Sourced by scripts/nndiag and scripts/test: makes or reuses .venv in the checkout.
-# Speaks on stderr only, so that the command's own output can be piped.
+# Sourced by scripts/nndiag and scripts/test (bash 3.2 or newer, `set -euo pipefail`): makes or
+# reuses .venv in the checkout. Speaks on stderr only, so that a command's own output can be piped.
+# shellcheck shell=bash
 
 root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 venv=$root/.venv
+python=$venv/bin/python
 log=$venv/setup.log
+lock=$root/.venv.lock
 
-say() { printf '%s\n' "nndiag set-up: $*" >&2; }
+say() { printf 'nndiag set-up: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
+
+# ensure EXTRAS: .venv holds this checkout, editable, with these extras (comma-separated).
+ensure() {
+    is_ready "$1" && return
+    take_lock
+    is_ready "$1" || install "$1" # unless the set-up we waited for has done it
+    rm -f "$lock"
+    trap - EXIT INT
+}
+
+# What an installation was made from: the checkout's place and the package's metadata.
+recipe() { printf '%s\n%s\n' "$root" "$(<"$root/pyproject.toml")"; }
+
+# Each extra leaves a stamp with its recipe once pip has finished, and only then. The last test
+# notices an interpreter that was upgraded or removed under .venv.
+is_ready() {
+    local extra wanted
+    wanted=$(recipe)
+    for extra in ${1//,/ }; do
+        [ -f "$venv/set-up.$extra" ] || return 1
+        [ "$(<"$venv/set-up.$extra")" = "$wanted" ] || return 1
+    done
+    "$python" -I -c 'import importlib.util as i, sys; sys.exit(not i.find_spec("nndiag"))' \
+        >/dev/null 2>&1
+}
+
+install() {
+    local extra
+    make_venv
+    say "installing nndiag[$1] into $venv"
+    say "(the first time this downloads PyTorch: a few minutes, and up to 6 GB with CUDA)"
+    printf '\npip install --editable .[%s]\n' "$1" >>"$log"
+    (cd -- "$root" && PIP_USER=0 "$python" -m pip install --disable-pip-version-check --no-input \
+        --editable ".[$1]") </dev/null 2>&1 | follow || explain_pip
+    for extra in ${1//,/ }; do
+        recipe >"$venv/set-up.$extra" || die "$(no_space)"
+    done
+    say "ready"
+}
+
+# Copies pip's words into the log, and those about large downloads to the screen.
+follow() {
+    local line large='Downloading ([^-]+-[^-]+)-.*\((.* [MG]B)\)'
+    while IFS= read -r line; do
+        printf '%s\n' "$line" >>"$log"
+        if [[ $line =~ $large ]]; then
+            say "  ${BASH_REMATCH[1]} (${BASH_REMATCH[2]})"
+        elif [[ $line == 'Installing collected packages'* ]]; then
+            say "  unpacking"
+        fi
+    done
+}
+
+# A sound .venv is kept, whatever it lacks; anything else in its place is made anew.
+make_venv() {
+    local found
+    if "$python" -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+        return
+    fi
+    found=$(find_python) || exit 1
+    say "creating $venv with $("$found" --version 2>&1) ($found)"
+    if ! { rm -rf "$venv" && mkdir "$venv" && : >"$log"; } 2>/dev/null; then
+        die "cannot write to $venv; check its owner and the free space."
+    fi
+    "$found" -m venv "$venv" >>"$log" 2>&1 || explain_venv "$found"
+}
 
 # Prints the first Python that is new enough; $PYTHON, if set, is the only candidate.
 find_python() {
-    local candidate seen=''
-    for candidate in ${PYTHON:-python3.13 python3.12 python3.11 python3 python}; do
-        command -v "$candidate" >/dev/null 2>&1 || continue
+    local candidate version seen=''
+    if [ -n "${PYTHON:-}" ]; then
+        set -- "$PYTHON"
+    else
+        set -- python3.13 python3.12 python3.11 python3 python
+    fi
+    for candidate in "$@"; do
+        # Version managers leave commands that only say that there is no such Python.
+        version=$("$candidate" --version 2>&1) && [[ $version == 'Python '* ]] || continue
         if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-            printf '%s\n' "$candidate"
+            command -v "$candidate"
             return
         fi
-        seen=$("$candidate" --version 2>&1) || seen=''
-        [ -n "$seen" ] && seen="$candidate is $seen"
+        seen=${seen:-$candidate is $version}
     done
     if [ -n "$seen" ]; then
-        die "Python 3.11 or newer is needed, but $seen; install it or set PYTHON=/path/to/python3.11."
+        die "Python 3.11 or newer is needed, but $seen; install a newer one, or name it: PYTHON=/path/to/python3.11."
+    elif [ -n "${PYTHON:-}" ]; then
+        die "PYTHON=$PYTHON is not a Python that runs; name one of version 3.11 or newer, or unset PYTHON."
     fi
-    die "no Python was found; install Python 3.11 or newer, or set PYTHON=/path/to/python3.11."
+    die "no Python was found; install Python 3.11 or newer, or name it: PYTHON=/path/to/python3.11."
 }
 
-# What an installation depends on: the package's metadata and the extras asked for.
-fingerprint() { { printf '%s\n' "$1"; cat "$root/pyproject.toml"; } | cksum; }
+no_space() { printf 'the disk is full; %s needs up to 6 GB, and %s 3 GB while downloading.' "$venv" "${TMPDIR:-/tmp}"; }
 
-make_venv() {
-    local python
-    python=$(find_python) || exit 1
-    [ -x "$venv/bin/python" ] && "$venv/bin/python" -c 'import pip' 2>/dev/null && return
-    say "creating .venv with $("$python" --version 2>&1)"
-    rm -rf "$venv"
-    "$python" -m venv "$venv" >/dev/null 2>&1 ||
-        die "$python cannot create a virtual environment; install its venv package (Debian: apt install python3-venv) and check that the disk is not full."
+logged() { grep -qiE -- "$1" "$log" 2>/dev/null; }
+
+explain_venv() {
+    if logged 'no space left|errno 28'; then
+        die "$(no_space)"
+    elif logged "ensurepip|no module named '?venv"; then
+        die "$1 lacks the module venv; install it (Debian, Ubuntu: apt install python3-venv) and try again. Details: $log"
+    fi
+    die "$1 could not create a virtual environment. Details: $log"
 }
 
-explain_failure() {
-    if grep -qiE 'no space left|errno 28' "$log"; then
-        die "the disk is full; torch needs about 6 GB free. Details: $log"
-    elif grep -qiE 'connection|resolve|network|timed out|no matching distribution|could not find a version' "$log"; then
-        die "the package registry cannot be reached or lacks a package; check the network and try again. Details: $log"
+explain_pip() {
+    if logged 'no space left|errno 28'; then
+        die "$(no_space) Details: $log"
+    elif logged 'certificate.verify|sslerror'; then
+        die "the certificate of the package registry cannot be verified; check the system's clock and certificates. Details: $log"
+    elif logged 'newconnectionerror|connection (broken|refused|error)|connecttimeout|readtimeout|name resolution|proxyerror'; then
+        die "the package registry cannot be reached; check the network and try again. Details: $log"
+    elif logged 'no matching distribution'; then
+        die "the package registry has no $(missing) for $("$python" --version 2>&1) on this machine; try another Python with PYTHON=. Details: $log"
     fi
     die "pip could not install the package. Details: $log"
 }
 
-# ensure EXTRAS: .venv holds this checkout (editable) with these extras.
-ensure() {
-    local wanted stamp=$venv/.nndiag-$1
-    wanted=$(fingerprint "$1")
-    if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && [ -x "$venv/bin/nndiag" ]; then
-        return
-    fi
-    make_venv
-    say "installing nndiag[$1] into .venv (the first time torch is downloaded: a few minutes)"
-    "$venv/bin/python" -m pip install --disable-pip-version-check -e "$root[$1]" >"$log" 2>&1 ||
-        explain_failure
-    printf '%s\n' "$wanted" >"$stamp"
-    say "ready"
+missing() { sed -n 's/^.*No matching distribution found for \([^ ]*\).*$/\1/p' "$log" | tail -n 1; }
+
+# One set-up of a checkout at a time. The lock names its process: one left behind is void.
+take_lock() {
+    local holder told='' failures=0
+    until ln -s "$$" "$lock" 2>/dev/null; do
+        holder=$(readlink "$lock") || holder=''
+        if [ -z "$holder" ]; then
+            failures=$((failures + 1))
+            [ "$failures" -lt 3 ] || die "cannot write to $root; check its owner and the free space."
+        elif ! kill -0 "$holder" 2>/dev/null; then
+            rm -f "$lock"
+        else
+            [ -n "$told" ] || say "waiting for the set-up in process $holder"
+            told=yes
+            sleep 1
+        fi
+    done
+    trap 'rm -f "$lock"' EXIT
+    trap 'say "interrupted; the same command goes on from here"; exit 130' INT
 }
