@@ -72,7 +72,7 @@ class Layout:
         size = self._layers * (self._calls if by_call else 1)
         totals = {}
         for kind, places in self._places.items():
-            if kind == "loss":
+            if kind in _WHOLE_RUN:
                 continue
             slots = self._layer[kind]
             if by_call:
@@ -84,6 +84,7 @@ class Layout:
         return totals
 
 
+_WHOLE_RUN = {"loss", "scale"}
 _SQUARED = {"norm", "grad", "weight_grad", "weight", "update"}
 _SOURCE = {
     "activation_mean": "sum",

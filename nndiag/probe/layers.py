@@ -11,7 +11,7 @@ from torch.nn.utils.parametrize import ParametrizationList
 from nndiag.theory.saturation import Tails
 
 
-@dataclass
+@dataclass(eq=False)
 class Layer:
     """A module that owns a matrix, and what the probe has learnt about it.
 

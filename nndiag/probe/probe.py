@@ -32,6 +32,7 @@ class _Pass:
         self.keys: list[Key] = []
         self.values: list[Tensor] = []
         self.calls: dict[int, int] = {}
+        self.alive: dict[Layer, Tensor] = {}
 
     def add(self, key: Key, value: Tensor) -> None:
         self.keys.append(key)
@@ -103,8 +104,10 @@ class Probe:
         self._history = History(capacity)
         self._passes: list[_Pass] = []
         self._weight_grads: dict[int, Tensor] = {}
-        self._before: list[list[Tensor]] = []
-        self._updates: dict[int, list[Tensor]] = {}
+        self._weight_norms: dict[int, Tensor] = {}
+        self._before: list[tuple[Tensor, Tensor]] = []
+        self._updates: dict[int, Tensor] = {}
+        self._in_closure = False
         self._loss: Tensor | None = None
         self._latest: Layer | None = None
         self._order: list[Layer] = []
@@ -172,11 +175,16 @@ class Probe:
 
     @property
     def _listening(self) -> bool:
+        # A compiler that traces this hook must see nothing but the return.
+        if torch.compiler.is_compiling():
+            return False
         return self._recording and torch.is_grad_enabled()
 
     def _on_root(self, module: nn.Module, args: Any, kwargs: Any) -> None:
         if self._listening:
-            self._passes = [one for one in self._passes if one.used]
+            # A closure is evaluated several times a step: its last evaluation counts.
+            kept = [] if self._in_closure else [one for one in self._passes if one.used]
+            self._passes = kept
             self._passes.append(_Pass(batch_size(args, kwargs) or 0))
 
     def _pass(self, output: Tensor) -> _Pass:
@@ -243,7 +251,8 @@ class Probe:
         else:
             self._note_share("off", layer, current, call, values, flat)
         if tails.flat:
-            self._note_alive(layer, statistics.alive(z, layer.unit_axis, tails))
+            alive = statistics.alive(z, layer.unit_axis, tails)
+            current.alive[layer] = _either(current.alive.get(layer), alive)
         else:
             self._note_zero("dead", layer, current, call, z)
 
@@ -267,11 +276,6 @@ class Probe:
         """Record a share that is zero by the activation's nature."""
         assert layer.position is not None
         current.add(Key(kind, layer.position, call, 1), like.new_zeros((), dtype=torch.float32))
-
-    def _note_alive(self, layer: Layer, alive: Tensor) -> None:
-        known = layer.live[0]
-        fits = known is not None and known.shape == alive.shape
-        layer.live[0] = known | alive if fits and known is not None else alive
 
     def _note_output(self, layer: Layer, output: Tensor) -> None:
         if layer.position is not None:
@@ -320,26 +324,31 @@ class Probe:
         self._end_step()
 
     def _before_update(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        if self._recording:
-            weights = [weight.detach() for layer in self._order for weight in layer.weights]
-            self._before = [[weight, weight.clone()] for weight in weights]
+        if not self._recording:
+            return
+        self._in_closure = bool(args) or kwargs.get("closure") is not None
+        for layer in self._layers:
+            exact = layer.exact or self._exact
+            for weight in layer.weights:
+                before = weight.detach().clone()
+                self._before.append((weight, before))
+                self._weight_norms[id(weight)] = statistics.norm(before, exact=exact)
 
     def _after_update(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        place = 0
-        for layer in self._order if self._before else []:
-            for _weight in layer.weights:
-                after, before = self._before[place]
-                place += 1
-                change = statistics.norm(after - before, exact=layer.exact or self._exact)
-                assert layer.position is not None
-                self._updates.setdefault(layer.position, []).append(change)
+        pairs = iter(self._before)
+        for layer in self._layers if self._before else []:
+            exact = layer.exact or self._exact
+            for _weight, (after, before) in zip(layer.weights, pairs, strict=False):
+                self._updates[id(after)] = statistics.norm(after.detach() - before, exact=exact)
+        self._in_closure = False
         self._end_step()
 
     def _end_step(self) -> None:
         if self._recording:
             self._record()
         self._passes, self._before = [], []
-        self._weight_grads, self._updates, self._loss = {}, {}, None
+        self._weight_grads, self._weight_norms, self._updates = {}, {}, {}
+        self._loss = None
         self._step += 1
         self._recording = self._step % self._every == 0
         if len(self._buffer) >= _BLOCK:
@@ -347,12 +356,19 @@ class Probe:
 
     def _record(self) -> None:
         passes = [one for one in self._passes if one.used]
+        if not self._order:  # no forward hook ran (a compiled model): the order of definition
+            self._order = self._layers
+            for place, layer in enumerate(self._order):
+                layer.position = place
+        for one in passes:
+            for layer, alive in one.alive.items():
+                layer.live[0] = _either(layer.live[0], alive)
         keys = [key for one in passes for key in one.keys]
         values = [value for one in passes for value in one.values]
         row = _Pass(0)
         for layer in self._order:
             self._note_weights(layer, row)
-            if passes and layer.live[0] is not None:
+            if layer in {owner for one in passes for owner in one.alive}:
                 self._note_dead(layer, row)
         if self._loss is not None and self._loss.numel() == 1:
             row.add(Key("loss", -1), self._loss.reshape(()))
@@ -373,12 +389,15 @@ class Probe:
     def _note_weights(self, layer: Layer, row: _Pass) -> None:
         exact = layer.exact or self._exact
         assert layer.position is not None
-        for place, weight in enumerate(layer.weights):
-            row.add(Key("weight", layer.position), statistics.norm(weight.detach(), exact=exact))
+        for weight in layer.weights:
+            norm = self._weight_norms.get(id(weight))  # before the update, where there is one
+            if norm is None:
+                norm = statistics.norm(weight.detach(), exact=exact)
+            row.add(Key("weight", layer.position), norm)
             if id(weight) in self._weight_grads:
                 row.add(Key("weight_grad", layer.position), self._weight_grads[id(weight)])
-            if layer.position in self._updates:
-                row.add(Key("update", layer.position), self._updates[layer.position][place])
+            if id(weight) in self._updates:
+                row.add(Key("update", layer.position), self._updates[id(weight)])
         weight = layer.weights[0]
         if self._exact and layer.rows_are_units and weight.grad is not None:
             row.add(Key("symmetric", layer.position), statistics.twins(weight, weight.grad))
@@ -408,3 +427,8 @@ class Probe:
         It lags by up to 16 recorded steps and never waits; step -1 where there is none yet.
         """
         return self._history.latest()
+
+
+def _either(known: Tensor | None, alive: Tensor) -> Tensor:
+    """Return which units were alive in one or the other; a changed shape starts anew."""
+    return alive if known is None or known.shape != alive.shape else known | alive
