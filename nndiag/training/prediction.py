@@ -11,19 +11,13 @@ import numpy as np
 from nndiag.datasets.splits import Splits
 from nndiag.diagnosis.context import Context
 from nndiag.locales import _
-from nndiag.probe.activations import slope_of, value_of
+from nndiag.probe.activations import is_activation, slope_of, value_of
 from nndiag.schema.result import Interval
 from nndiag.schema.spec import NetworkSpec
 from nndiag.theory import activations as functions
 from nndiag.theory import depth_scale
-from nndiag.theory.propagation import (
-    Layers,
-    Prediction,
-    bulk,
-    decay_per_layer,
-    propagate,
-)
-from nndiag.theory.saturation import Tails, tails
+from nndiag.theory.propagation import Layers, Prediction, bulk, fitted_slope, propagate
+from nndiag.theory.saturation import tails
 from nndiag.zoo import activations, initialisations
 
 
@@ -41,7 +35,6 @@ class Predicted:
     prediction: Prediction | None
     reason: str = ""
     scale: depth_scale.DepthScale | None = None
-    random_weights: bool = False
 
     @property
     def decay_per_layer(self) -> float:
@@ -49,9 +42,9 @@ class Predicted:
         if self.prediction is None or len(self.prediction.log_signal) < 3:
             return math.nan
         hidden = self.prediction.log_signal[:-1]
-        middle = hidden[bulk(len(hidden))]
         # In logarithms, as the signal itself may leave the range of a float.
-        return decay_per_layer(np.exp(middle - middle.max()))
+        middle = hidden[bulk(len(hidden))]
+        return math.exp(-fitted_slope(middle)) if np.isfinite(middle).all() else math.nan
 
     def summary(self) -> dict[str, Any]:
         """Return status, reason and depth scales."""
@@ -63,7 +56,8 @@ class Predicted:
             found |= {
                 "chi": self.scale.chi,
                 "fixed_point": self.scale.fixed_point,
-                "depth_scale": self.scale.gradient,
+                "depth_scale": self.scale.correlation,
+                "gradient_depth_scale": self.scale.gradient,
                 "trainable_depth": self.scale.trainable_depth,
             }
         return found
@@ -72,13 +66,14 @@ class Predicted:
         """Return `predicted_*` of each layer, the signal anchored at the measured output norm.
 
         The interval of `predicted_output_grad_norm` is where 95 % of the means over `seeds` draws
-        of a network of this width fall (Hanin & Nica 2020), where that is known.
+        of a network of this width fall for the signal of one sample (Hanin & Nica 2020); measured
+        means over a batch stay well inside.
         """
         assert self.prediction is not None
         p = self.prediction
         rows = []
         for place in range(len(p.log_signal)):
-            spread = self._spread(place, seeds)
+            spread = _half_width(p.log_variance[place], seeds)
             centre = math.log(output_norm) + p.log_signal[place] if output_norm > 0 else -math.inf
             row: dict[str, Any] = {
                 "predicted_output_grad_norm": _band(centre, spread),
@@ -97,56 +92,28 @@ class Predicted:
         if len(signal) < 3:
             return {}
         variance = self.prediction.log_variance
-        spread = self._half(variance[0] - variance[-2], seeds)
+        spread = _half_width(variance[0] - variance[-2], seeds)
         return {
             "predicted_grad_ratio": _band(signal[0] - signal[-2], spread),
             "predicted_decay_per_layer": _exactly(self.decay_per_layer),
         }
 
-    def _spread(self, place: int, seeds: int) -> float:
-        assert self.prediction is not None
-        return self._half(self.prediction.log_variance[place], seeds)
-
-    def _half(self, variance: float, seeds: int) -> float:
-        """Return the half width, in natural logarithms of the norm, of the mean over seeds."""
-        if not self.random_weights or not variance > 0:
-            return 0.0
-        return 1.96 * 0.5 * math.sqrt(variance / seeds)
-
 
 def predict(spec: NetworkSpec, splits: Splits) -> Predicted:
     """Return what theory expects on this data, or why it has nothing to say."""
-    reason = _absent(spec)
-    function, flat = (None, None) if reason else _function(spec.act)
-    init, act = initialisations.parse(spec.init), activations.parse(spec.act)
-    fan_in = np.array([float(np.prod(splits.input_shape))] + [float(spec.width)] * (spec.depth - 1))
-    fan_out = np.array([float(spec.width)] * (spec.depth - 1) + [float(len(splits.classes))])
-    variances = [
-        initialisations.weight_variance(init, act, int(n), int(m))
-        for n, m in zip(fan_in, fan_out, strict=True)
-    ]
-    if not reason and any(variance is None for variance in variances):
-        reason = _("No theory for {init}: it holds for independent weights of mean zero.").format(
-            init=spec.init
-        )
-    if reason or function is None:
+    layers, reason = _layers(spec, splits)
+    function, reason = (None, reason) if layers is None else _function(spec.act)
+    if layers is None or function is None:
         return Predicted(spec=spec, prediction=None, reason=reason)
-    biases = [initialisations.bias_variance(init, int(n), spec.bias_std) for n in fan_in]
-    layers = Layers(
-        fan_in=fan_in,
-        weight_variance=np.array(variances, dtype=float),
-        bias_variance=np.array(biases),
-        norm=spec.norm,
-        keep=1 - spec.dropout,
-    )
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        prediction = propagate(layers, function, second_moment(splits), flat)
+    prediction = propagate(layers, function, second_moment(splits), tails(function.derivative))
+    if not np.isfinite(prediction.log_signal).all():
+        reason = _("No theory for {act} here: its slope is zero, or leaves the range of numbers.")
+        return Predicted(spec=spec, prediction=None, reason=reason.format(act=spec.act))
     return Predicted(
         spec=spec,
         prediction=prediction,
         reason=prediction.unreliable or "",
         scale=_scale(spec, layers, function),
-        random_weights=spec.init.split(":")[0] != "orthogonal",
     )
 
 
@@ -176,23 +143,57 @@ def second_moment(splits: Splits) -> float:
     return float(np.square(splits.train.x, dtype=np.float64).mean())
 
 
-def _absent(spec: NetworkSpec) -> str:
+def _layers(spec: NetworkSpec, splits: Splits) -> tuple[Layers | None, str]:
+    """Return the network as theory sees it, or None and the reason why it cannot."""
     if spec.net != "mlp":
-        return _("No theory for {net}: the recursion is that of a fully connected net.").format(
-            net=spec.net
-        )
+        return None, _(
+            "No theory for {net}: the recursion is that of a fully connected net."
+        ).format(net=spec.net)
     if spec.residual:
-        return _("No theory for residual networks here: the recursion is that of a plain stack.")
-    return ""
+        return None, _(
+            "No theory for residual networks here: the recursion is that of a plain stack."
+        )
+    init, act = initialisations.parse(spec.init), activations.parse(spec.act)
+    hidden = [spec.width] * (spec.depth - 1)
+    fan_in, fan_out = [math.prod(splits.input_shape), *hidden], [*hidden, len(splits.classes)]
+    variances = [
+        initialisations.weight_variance(init, act, n, m)
+        for n, m in zip(fan_in, fan_out, strict=True)
+    ]
+    if any(variance is None for variance in variances):
+        return None, _(
+            "No theory for {init}: it holds for independent weights of mean zero."
+        ).format(init=spec.init)
+    biases = [initialisations.bias_variance(init, n, spec.bias_std) for n in fan_in]
+    layers = Layers(
+        fan_in=np.array(fan_in, dtype=float),
+        weight_variance=np.array(variances, dtype=float),
+        bias_variance=np.array(biases),
+        norm=spec.norm,
+        keep=1 - spec.dropout,
+        orthogonal=init.row.draw is initialisations.Draw.ORTHOGONAL,
+    )
+    return layers, ""
 
 
-def _function(text: str) -> tuple[functions.Function, Tails | None]:
+def _function(text: str) -> tuple[functions.Function | None, str]:
+    """Return the activation, or None and the reason for one that is no function of a number."""
     act = activations.parse(text)
     known = functions.function(act.name, act.parameter)
-    if known is None:
-        module = act.build()
-        known = functions.from_callables(text, value_of(module), slope_of(module))
-    return known, tails(known.derivative)
+    if known is not None:
+        return known, ""
+    module = act.build()
+    refusal = _(
+        "No theory for {act}: it is no differentiable function of one number without parameters."
+    ).format(act=text)
+    if not is_activation(module):
+        return None, refusal
+    known = functions.from_callables(text, value_of(module), slope_of(module))
+    try:
+        known.derivative(np.zeros(1))
+    except RuntimeError:  # autograd finds no path: a step function
+        return None, refusal
+    return known, ""
 
 
 def _hidden_scale(spec: NetworkSpec) -> float | None:
@@ -211,6 +212,11 @@ def _scale(
     if scale is None:
         return None
     return depth_scale.depth_scale(function, scale / layers.keep, float(layers.bias_variance[1]))
+
+
+def _half_width(variance: float, seeds: int) -> float:
+    """Return 1.96 standard errors of the mean of the log norm over seeds."""
+    return 1.96 * 0.5 * math.sqrt(variance / seeds)
 
 
 def _exactly(value: float) -> Interval:

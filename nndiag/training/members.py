@@ -1,0 +1,123 @@
+"""What a population is made of, and what comes out of it.
+
+Axes: M member, B sample of a batch, E evaluation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nndiag.datasets.splits import Splits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """One training.
+
+    Attributes:
+        seed: of its data order and of its dropout.
+        lr: learning rate.
+        options: further arguments of the optimizer, such as `momentum`.
+        clip_norm, clip_value: limits of the total gradient norm and of each entry, or None.
+    """
+
+    seed: int
+    lr: float
+    options: Mapping[str, Any] = field(default_factory=dict)
+    clip_norm: float | None = None
+    clip_value: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What all members share.
+
+    Attributes:
+        optimizer: a name of the table, or `package.module:Class`.
+        eval_every: steps between evaluations on the validation split; the last step always is.
+        target: validation accuracy whose first step is noted.
+    """
+
+    optimizer: str
+    steps: int
+    batch_size: int = 64
+    eval_every: int = 25
+    target: float = 0.9
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorData:
+    """The three splits on one device: x (N, *input_shape) float, y (N,) int64."""
+
+    train_x: Tensor
+    train_y: Tensor
+    val_x: Tensor
+    val_y: Tensor
+    test_x: Tensor
+    test_y: Tensor
+
+    @classmethod
+    def of(cls, splits: Splits, device: torch.device) -> TensorData:
+        """Put splits on a device."""
+        parts = {"train": splits.train, "val": splits.validation, "test": splits.test}
+        tensors = {
+            f"{name}_{axis}": torch.from_numpy(getattr(split, axis)).to(device)
+            for name, split in parts.items()
+            for axis in ("x", "y")
+        }
+        return cls(**tensors)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What M trainings gave.
+
+    Attributes:
+        loss, gradient_norm: (steps, M) of the training batch; the norm is before clipping.
+        evaluated: (E,) steps; val_loss, val_accuracy: (E, M).
+        test_loss, test_accuracy: (M,).
+        diverged: (M,) whether the loss became non-finite; such a member stands still from then.
+        steps_to_target: (M,) first evaluated step at the target, -1 where never.
+        seconds: (M,) share of the wall time.
+        notes: what the reader should know, such as a fall-back to one by one.
+        states: parameters and buffers by name, (M, ...), on the host.
+    """
+
+    loss: np.ndarray
+    gradient_norm: np.ndarray
+    evaluated: np.ndarray
+    val_loss: np.ndarray
+    val_accuracy: np.ndarray
+    test_loss: np.ndarray
+    test_accuracy: np.ndarray
+    diverged: np.ndarray
+    steps_to_target: np.ndarray
+    seconds: np.ndarray
+    notes: tuple[str, ...] = ()
+    states: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def state_of(self, member: int) -> dict[str, Tensor]:
+        """Return the final state dict of one member."""
+        return {name: value[member] for name, value in self.states.items()}
+
+
+def join(records: list[Record]) -> Record:
+    """Put records of the same settings side by side along M."""
+    columns = {
+        name: np.concatenate([getattr(record, name) for record in records], axis=-1)
+        for name in (
+            *("loss", "gradient_norm", "val_loss", "val_accuracy", "test_loss"),
+            *("test_accuracy", "diverged", "steps_to_target", "seconds"),
+        )
+    }
+    states = {
+        name: torch.cat([record.states[name] for record in records]) for name in records[0].states
+    }
+    notes = tuple(dict.fromkeys(note for record in records for note in record.notes))
+    return Record(evaluated=records[0].evaluated, notes=notes, states=states, **columns)

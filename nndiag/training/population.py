@@ -1,0 +1,267 @@
+"""Many trainings at once: N networks of one structure in one vectorised pass."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nndiag.locales import _
+from nndiag.training.members import Member, Record, Settings, TensorData, join
+from nndiag.training.short import flushed_denormals
+from nndiag.training.single import train_one
+from nndiag.training.stacked import Stacked
+from nndiag.training.stepping import Stepper
+from nndiag.zoo import optimizers
+
+Progress = Callable[[int], None]
+
+#: Steps between two looks at the losses for members that have diverged (each waits for the device).
+_LOOK = 16
+#: Numbers of all members' parameters that still move through a CPU's caches at speed.
+_CPU_NUMBERS = 4_000_000
+_MOST_MEMBERS = 128
+#: From this many numbers in a network on, one at a time is as fast: its products fill the machine.
+_WIDE = 1_000_000
+
+
+def train(
+    build: Callable[[int], nn.Module],
+    members: Sequence[Member],
+    settings: Settings,
+    data: TensorData,
+    progress: Progress | None = None,
+) -> Record:
+    """Train every member; each ends as it would have ended alone.
+
+    Args:
+        build: from the place of a member to its network, drawn and on the data's device; all of
+            one structure.
+        progress: told how many member-steps were taken since it was last told.
+
+    Returns:
+        The record, members in the order given. Where the optimizer or the network cannot be
+        vectorised the members train one by one, and `notes` says so.
+    """
+    progress = progress or (lambda steps: None)
+    places = _grouped(members)
+    parts: list[tuple[list[int], Record]] = []
+    for group in places:
+        for chunk in _chunks(group, build(group[0]), data.train_x.device):
+            models = [build(place) for place in chunk]
+            chosen = [members[place] for place in chunk]
+            parts.append((chunk, _train_chunk(models, chosen, settings, data, progress)))
+    order = [place for chunk, _record in parts for place in chunk]
+    return _reordered(join([record for _chunk, record in parts]), order)
+
+
+def _train_chunk(
+    models: list[nn.Module],
+    members: list[Member],
+    settings: Settings,
+    data: TensorData,
+    progress: Progress,
+) -> Record:
+    row = optimizers.parse(settings.optimizer)
+    if not row.linear_in_lr or row.needs_closure:
+        note = _("{name} is not linear in its rate: its members trained one by one").format(
+            name=row.name
+        )
+        return _one_by_one(models, members, settings, data, progress, note)
+    if len(models) == 1:
+        return _one_by_one(models, members, settings, data, progress, None)
+    try:
+        stacked = Stacked(models)
+        stacked.forward(
+            data.train_x[:2].expand(len(models), *data.train_x[:2].shape), training=False
+        )
+    except (RuntimeError, ValueError, NotImplementedError):
+        note = _("{name} cannot be vectorised: its members trained one by one").format(
+            name=type(models[0]).__name__
+        )
+        return _one_by_one(models, members, settings, data, progress, note)
+    return _Run(stacked, members, settings, data, progress).record()
+
+
+def _one_by_one(
+    models: list[nn.Module],
+    members: list[Member],
+    settings: Settings,
+    data: TensorData,
+    progress: Progress,
+    note: str | None,
+) -> Record:
+    records = []
+    for model, member in zip(models, members, strict=True):
+        records.append(train_one(model, member, settings, data))
+        progress(settings.steps)
+    return replace(join(records), notes=() if note is None else (note,))
+
+
+class _Run:
+    """One chunk of members, from the first step to the record."""
+
+    def __init__(
+        self,
+        stacked: Stacked,
+        members: list[Member],
+        settings: Settings,
+        data: TensorData,
+        progress: Progress,
+    ) -> None:
+        self._stacked, self._members = stacked, members
+        self._settings, self._data, self._progress = settings, data, progress
+        self._stepper = Stepper(
+            list(stacked.parameters.values()), members, settings.optimizer, members[0].options
+        )
+        self._alive = torch.ones(len(members), dtype=torch.bool)
+        self._losses: list[Tensor] = []
+        self._norms: list[Tensor] = []
+        self._evaluated: list[int] = []
+        self._val: list[tuple[Tensor, Tensor]] = []
+
+    def record(self) -> Record:
+        """Train to the end and return what happened."""
+        started = time.perf_counter()
+        with flushed_denormals(), torch.random.fork_rng():
+            torch.manual_seed(self._members[0].seed)
+            for step, rows in enumerate(self._batches(), start=1):
+                self._step(rows)
+                if step % _LOOK == 0 or step == self._settings.steps:
+                    self._look(step)
+                if step % self._settings.eval_every == 0 or step == self._settings.steps:
+                    self._evaluated.append(step)
+                    self._val.append(self._evaluate(self._data.val_x, self._data.val_y))
+            test_loss, test_accuracy = self._evaluate(self._data.test_x, self._data.test_y)
+        seconds = (time.perf_counter() - started) / len(self._members)
+        return self._finish(test_loss, test_accuracy, seconds)
+
+    def _batches(self) -> Iterator[Tensor]:
+        """Yield (M, B) row numbers a step; each member has the order of its own seed."""
+        samples = len(self._data.train_y)
+        full = optimizers.parse(self._settings.optimizer).full_batch
+        size = samples if full else min(self._settings.batch_size, samples)
+        orders = [torch.Generator().manual_seed(member.seed) for member in self._members]
+        steps = 0
+        while True:
+            epoch = torch.stack([torch.randperm(samples, generator=g) for g in orders])
+            for rows in epoch.to(self._data.train_x.device).split(size, dim=1):
+                if steps == self._settings.steps:
+                    return
+                steps += 1
+                yield rows
+
+    def _step(self, rows: Tensor) -> None:
+        x, y = self._data.train_x[rows], self._data.train_y[rows]
+        self._stepper.zero_grad()
+        losses = _losses(self._stacked.forward(x, training=True), y)
+        losses.sum().backward()
+        self._norms.append(self._stepper.clip())
+        self._losses.append(losses.detach())
+        self._stepper.step()
+
+    def _look(self, step: int) -> None:
+        """Freeze members whose loss or gradient was not finite; tell the progress."""
+        recent = torch.stack([*self._losses[-_LOOK:], *self._norms[-_LOOK:]])
+        finite = torch.isfinite(recent).all(0).cpu()  # waits for the device
+        gone = self._alive & ~finite
+        if gone.any():
+            self._stepper.freeze(gone.to(recent.device))
+            self._alive &= finite
+        since = _LOOK if step % _LOOK == 0 else step % _LOOK
+        self._progress(since * len(self._members))
+
+    def _evaluate(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (M,) mean loss and accuracy on a whole split, in evaluation mode."""
+        members = len(self._members)
+        with torch.no_grad():
+            total, right = torch.zeros((2, members), device=x.device).unbind(0)
+            for part_x, part_y in zip(x.split(512), y.split(512), strict=True):
+                wide = part_x.expand(members, *part_x.shape)
+                labels = part_y.expand(members, -1)
+                logits = self._stacked.forward(wide, training=False)
+                total = total + _losses(logits, labels) * len(part_y)
+                right = right + (logits.argmax(2) == labels).sum(1)
+        return total / len(y), right / len(y)
+
+    def _finish(self, test_loss: Tensor, test_accuracy: Tensor, seconds: float) -> Record:
+        loss = torch.stack(self._losses).cpu().double().numpy()
+        norms = torch.stack(self._norms).cpu().double().numpy()
+        val_loss, val_accuracy = (
+            torch.stack(values).cpu().double().numpy() for values in zip(*self._val, strict=True)
+        )
+        diverged = ~self._alive.numpy()
+        evaluated = np.array(self._evaluated)
+        states = self._stacked.parameters | self._stacked.buffers
+        return Record(
+            loss=_after_divergence(loss, loss, norms),
+            gradient_norm=_after_divergence(norms, loss, norms),
+            evaluated=evaluated,
+            val_loss=np.where(diverged, np.nan, val_loss),
+            val_accuracy=val_accuracy,
+            test_loss=np.where(diverged, np.nan, test_loss.cpu().double().numpy()),
+            test_accuracy=test_accuracy.cpu().double().numpy(),
+            diverged=diverged,
+            steps_to_target=first_at(evaluated, val_accuracy, self._settings.target),
+            seconds=np.full(len(self._members), seconds),
+            states={name: value.detach().cpu() for name, value in states.items()},
+        )
+
+
+def first_at(evaluated: np.ndarray, accuracy: np.ndarray, target: float) -> np.ndarray:
+    """Return the (M,) first evaluated steps with (E, M) accuracy at the target, -1 for never."""
+    reached = accuracy >= target
+    return np.where(reached.any(0), evaluated[reached.argmax(0)], -1)
+
+
+def _losses(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the (M,) mean cross-entropies of (M, B, classes) logits and (M, B) labels."""
+    each = nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
+    return each.view(labels.shape).mean(1)
+
+
+def _after_divergence(values: np.ndarray, loss: np.ndarray, norms: np.ndarray) -> np.ndarray:
+    """Return values with NaN from the first step on at which the member was not finite."""
+    broken = ~(np.isfinite(loss) & np.isfinite(norms))
+    return np.where(np.maximum.accumulate(broken, axis=0), np.nan, values)
+
+
+def _grouped(members: Sequence[Member]) -> list[list[int]]:
+    """Return places of members with equal options, which one optimizer can step."""
+    groups: dict[str, list[int]] = {}
+    for place, member in enumerate(members):
+        groups.setdefault(repr(sorted(member.options.items())), []).append(place)
+    return list(groups.values())
+
+
+def _chunks(places: list[int], model: nn.Module, device: torch.device) -> Iterator[list[int]]:
+    """Split places so that a chunk's parameters stay within reach of the caches (or the GPU)."""
+    numbers = sum(parameter.numel() for parameter in model.parameters())
+    if device.type == "cpu":
+        size = 1 if numbers > _WIDE else max(2, min(_MOST_MEMBERS, _CPU_NUMBERS // numbers))
+    else:
+        free, _total = torch.cuda.mem_get_info(device) if device.type == "cuda" else (2**32, 0)
+        size = max(1, int(free // (64 * numbers)))
+    count = -(-len(places) // size)
+    size = -(-len(places) // count)  # even chunks
+    remaining = iter(places)
+    while chunk := list(itertools.islice(remaining, size)):
+        yield chunk
+
+
+def _reordered(record: Record, order: list[int]) -> Record:
+    """Return the record with member k where `order` says k."""
+    back = np.argsort(order)
+    columns = {
+        field.name: getattr(record, field.name)[..., back]
+        for field in fields(record)
+        if field.name not in ("evaluated", "notes", "states")
+    }
+    index = torch.from_numpy(back)
+    states = {name: value[index] for name, value in record.states.items()}
+    return replace(record, states=states, **columns)

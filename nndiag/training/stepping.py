@@ -1,0 +1,112 @@
+"""Optimizer steps for stacked parameters, with a learning rate of its own for every member.
+
+A torch optimizer steps the stacked tensors with the largest rate; each member then keeps its share
+of the step, from its old value. That is exact for every optimizer whose update is linear in the
+rate and entry by entry: all of `zoo.optimizers` but Rprop and LBFGS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nndiag.training.members import Member
+from nndiag.zoo import optimizers
+from nndiag.zoo.registry import resolve_import
+
+#: torch optimizers with a fused kernel, one pass over the memory instead of ten.
+_FUSED = ("adam", "adamw", "sgd", "gd", "momentum", "nesterov", "adagrad")
+
+
+class Stepper:
+    """Steps the parameters of M members.
+
+    Args:
+        parameters: stacked (M, ...) leaves; their gradients are read.
+        name: the optimizer.
+        options: its arguments beside the rate, the same for all members.
+    """
+
+    def __init__(
+        self,
+        parameters: Sequence[Tensor],
+        members: Sequence[Member],
+        name: str,
+        options: Mapping[str, Any],
+    ) -> None:
+        row = optimizers.parse(name)
+        self._parameters = list(parameters)
+        device = self._parameters[0].device
+        rates = torch.tensor([member.lr for member in members], dtype=torch.float64)
+        self._share = (rates / rates.max()).to(device, self._parameters[0].dtype)
+        self._uneven = bool((rates != rates.max()).any())
+        fused = {"fused": True} if row.name in _FUSED and device.type in ("cpu", "cuda") else {}
+        self._optimizer: torch.optim.Optimizer = resolve_import(row.import_string, "--optimizer")(
+            self._parameters, lr=float(rates.max()), **{**row.defaults, **options, **fused}
+        )
+        like = self._parameters[0]
+        self._clip_norm = _limits([member.clip_norm for member in members], like)
+        self._clip_value = _limits([member.clip_value for member in members], like)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for parameter in self._parameters:
+            parameter.grad = None
+
+    def clip(self) -> Tensor:
+        """Clip each member by its own limits; return the (M,) gradient norms before it."""
+        gradients = [p.grad for p in self._parameters if p.grad is not None]
+        parts = [torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients]
+        norms = torch.linalg.vector_norm(torch.stack(parts), dim=0)
+        if self._clip_norm is not None:
+            # As torch.nn.utils.clip_grad_norm_: divided by norm + 1e-6, never enlarged.
+            factor = (self._clip_norm / (norms + 1e-6)).clamp(max=1.0)
+            for gradient in gradients:
+                gradient.mul_(_spread(factor, gradient))
+        if self._clip_value is not None:
+            for gradient in gradients:
+                limit = _spread(self._clip_value, gradient)
+                torch.minimum(torch.maximum(gradient, -limit, out=gradient), limit, out=gradient)
+        return norms
+
+    def step(self) -> None:
+        """Move every member by its share of the optimizer's step."""
+        if not self._uneven:
+            self._optimizer.step()
+            return
+        old = [parameter.detach().clone() for parameter in self._parameters]
+        self._optimizer.step()
+        with torch.no_grad():
+            for parameter, before in zip(self._parameters, old, strict=True):
+                share = _spread(self._share, parameter)
+                torch.lerp(before, parameter, share, out=parameter)
+
+    def freeze(self, diverged: Tensor) -> None:
+        """Let the members marked in (M,) booleans stand still, at zero, from now on.
+
+        Their optimizer state is cleared too: a NaN would slow every step down.
+        """
+        self._uneven = True
+        self._share[diverged] = 0.0
+        with torch.no_grad():
+            for parameter in self._parameters:
+                parameter[diverged] = 0.0
+                for value in self._optimizer.state.get(parameter, {}).values():
+                    if isinstance(value, Tensor) and value.shape == parameter.shape:
+                        value[diverged] = 0.0
+
+
+def _limits(values: Sequence[float | None], like: Tensor) -> Tensor | None:
+    """Return (M,) limits in the type of `like`, infinity for none; None where no member has one."""
+    if all(value is None for value in values):
+        return None
+    limits = [float("inf") if value is None else value for value in values]
+    return torch.tensor(limits, dtype=like.dtype, device=like.device)
+
+
+def _spread(values: Tensor, like: Tensor) -> Tensor:
+    """Return (M,) values shaped (M, 1, ...) to meet a stacked tensor."""
+    return values.view(-1, *[1] * (like.ndim - 1)).to(like.dtype)
