@@ -41,11 +41,11 @@ install() {
     make_venv
     say "installing nndiag[$1] into $venv"
     say "(the first time this downloads PyTorch: a few minutes, and up to 6 GB with CUDA)"
-    printf '\npip install --editable .[%s]\n' "$1" >>"$log"
+    { printf '\npip install --editable .[%s]\n' "$1" >>"$log"; } 2>/dev/null || die "$(no_space)"
     (cd -- "$root" && PIP_USER=0 "$python" -m pip install --disable-pip-version-check --no-input \
         --editable ".[$1]") </dev/null 2>&1 | follow || explain_pip
     for extra in ${1//,/ }; do
-        recipe >"$venv/set-up.$extra" || die "$(no_space)"
+        { recipe >"$venv/set-up.$extra"; } 2>/dev/null || die "$(no_space)"
     done
     say "ready"
 }
@@ -54,7 +54,7 @@ install() {
 follow() {
     local line large='Downloading ([^-]+-[^-]+)-.*\((.* [MG]B)\)'
     while IFS= read -r line; do
-        printf '%s\n' "$line" >>"$log"
+        { printf '%s\n' "$line" >>"$log"; } 2>/dev/null || true # a full disk is told at the end
         if [[ $line =~ $large ]]; then
             say "  ${BASH_REMATCH[1]} (${BASH_REMATCH[2]})"
         elif [[ $line == 'Installing collected packages'* ]]; then
@@ -102,25 +102,36 @@ find_python() {
     die "no Python was found; install Python 3.11 or newer, or name it: PYTHON=/path/to/python3.11."
 }
 
-no_space() { printf 'the disk is full; %s needs up to 6 GB, and %s 3 GB while downloading.' "$venv" "${TMPDIR:-/tmp}"; }
+no_space() {
+    printf 'the disk is full; %s needs up to 6 GB, and %s 3 GB while downloading.' \
+        "$venv" "${TMPDIR:-/tmp}"
+}
+
+is_full() {
+    logged 'no space left|errno 28' || [ "$(df -Pk "$root" | awk 'NR == 2 { print $4 }')" -lt 51200 ]
+}
 
 logged() { grep -qiE -- "$1" "$log" 2>/dev/null; }
 
 explain_venv() {
-    if logged 'no space left|errno 28'; then
-        die "$(no_space)"
+    if is_full; then
+        die "$(no_space) Details: $log"
     elif logged "ensurepip|no module named '?venv"; then
         die "$1 lacks the module venv; install it (Debian, Ubuntu: apt install python3-venv) and try again. Details: $log"
     fi
     die "$1 could not create a virtual environment. Details: $log"
 }
 
+# Every registry has the build backend, which pip looks for first: none found means none reached.
+unreachable='connection (broken|refused|error)|connecttimeout|readtimeout|name resolution|proxyerror'
+unreachable="$unreachable|no matching distribution found for hatchling"
+
 explain_pip() {
-    if logged 'no space left|errno 28'; then
+    if is_full; then
         die "$(no_space) Details: $log"
     elif logged 'certificate.verify|sslerror'; then
         die "the certificate of the package registry cannot be verified; check the system's clock and certificates. Details: $log"
-    elif logged 'newconnectionerror|connection (broken|refused|error)|connecttimeout|readtimeout|name resolution|proxyerror'; then
+    elif logged "$unreachable"; then
         die "the package registry cannot be reached; check the network and try again. Details: $log"
     elif logged 'no matching distribution'; then
         die "the package registry has no $(missing) for $("$python" --version 2>&1) on this machine; try another Python with PYTHON=. Details: $log"

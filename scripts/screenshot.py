@@ -1,6 +1,6 @@
 """Draw docs/images/gradients.svg, the picture in the README, from the command's own output.
 
-    python scripts/screenshot.py
+python scripts/screenshot.py
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import settings
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Two test processes share two cores, and the order of sums must not depend on the machine.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 settings.register_profile("nndiag", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("nndiag")
@@ -24,7 +25,7 @@ def fixed_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LANG", "C.UTF-8")
     monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("TERM", "xterm")
 
 
 @dataclass(frozen=True)

@@ -167,9 +167,12 @@ def standardise(
     peak = np.maximum(np.abs(low), np.abs(high))
     peak[peak == 0] = 1
     count = train.size / peak.size
-    mean = sum((c / peak).sum(axis=axes, keepdims=True) for c in _chunks(train)) / count
-    squares = sum(np.square(c / peak - mean).sum(axis=axes, keepdims=True) for c in _chunks(train))
-    deviation = np.sqrt(squares / count)
+    mean, variance = np.zeros_like(peak), np.zeros_like(peak)
+    for chunk in _chunks(train):
+        mean += (chunk / peak).sum(axis=axes, keepdims=True) / count
+    for chunk in _chunks(train):
+        variance += np.square(chunk / peak - mean).sum(axis=axes, keepdims=True) / count
+    deviation = np.sqrt(variance)
     varies = (low < high) & (deviation > 0)
     scale = np.where(varies, 1 / np.where(varies, deviation, 1), 0)
     return tuple(_applied(array, peak, mean, scale) for array in (train, *others))

@@ -99,9 +99,9 @@ _WITHOUT_VALUE = {"residual", "clip_norm", "clip_value", "lr"}
 def _fix(network: NetworkSpec, changes: dict[str, Any]) -> Fix:
     fields = {name: value for name, value in changes.items() if name in _ORDER[:4]}
     changed = replace(network, **fields)
-    differs = {
-        name for name in _ORDER[:4] if getattr(changed, name) != getattr(network, name)
-    } | (changes.keys() & set(_ORDER[4:]))
+    differs = {name for name in _ORDER[:4] if getattr(changed, name) != getattr(network, name)} | (
+        changes.keys() & set(_ORDER[4:])
+    )
     words = [
         name if name in _WITHOUT_VALUE else f"{name}={getattr(changed, name)}"
         for name in _ORDER

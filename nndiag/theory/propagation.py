@@ -18,7 +18,7 @@ a float is kept as a logarithm.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,10 +31,12 @@ Array = np.ndarray
 
 #: Product over layers of d log q_{l+1} / d log q_l above which samples of different norm end up
 #: in different places, so that one q cannot describe the layer.
-_UNSTABLE = 3.0
+_UNSTABLE = 2.0
 _NARROW = 32
 #: Variance of log |delta|^2 over draws from which on the spread hides the mean: a factor 5 in norm.
 _RANDOM = 10.0
+#: Natural logarithm of the second moment up to which expectations are computed: 1e60.
+_FAR = 138.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,8 @@ class Layers:
         weight_variance, bias_variance: nominal variances.
         norm: `none`, `batch` or `layer`, before each hidden activation.
         keep: 1 - dropout probability (inverted dropout after each hidden activation).
+        orthogonal: whether weight matrices are orthogonal times a gain instead of independent
+            entries: the same means, less spread.
     """
 
     fan_in: Array
@@ -53,6 +57,7 @@ class Layers:
     bias_variance: Array
     norm: str = "none"
     keep: float = 1.0
+    orthogonal: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +72,8 @@ class Prediction:
             without tails.
         log_chi: natural log of the factor of E|delta|^2 from layer l + 1 to layer l, (D - 1,).
         log_signal: log of |delta_l| relative to that of the output layer, (D,); 0 at the last.
-        log_variance: variance of log |delta_l|^2 from one draw of the weights to the next, (D,).
+        log_variance: variance of log |delta_l|^2 of one sample from one draw of the weights to the
+            next, (D,); the mean square over a batch of different samples varies less.
         unreliable: a sentence saying why not to trust the numbers, None where they hold.
     """
 
@@ -125,42 +131,71 @@ def propagate(
         tails: where the activation is saturated.
     """
     depth = len(layers.fan_in)
-    q, mean, std, saturated = (np.zeros(depth) for _unused in range(4))
-    scale = layers.fan_in * layers.weight_variance
-    hidden = _Expectations(function)
-    linear_moment = scale[0] * input_second_moment + layers.bias_variance[0]
-    log_slope, log_sigma, stretch = np.zeros(depth), np.zeros(depth), 0.0
-    kurtosis = np.zeros(depth)
-    for place in range(depth - 1):
-        # Normalised pre-activations are standard normal; their scale divides the gradient.
-        q[place] = linear_moment if layers.norm == "none" else 1.0
-        at = hidden.at(q[place])
-        mean[place], std[place] = at.mean, math.sqrt(max(at.square - at.mean**2, 0.0))
-        saturated[place] = share_in_tails(q[place], tails) if tails else 0.0
-        log_slope[place] = _log(at.slope_square)
-        log_sigma[place] = 0.0 if layers.norm == "none" else _log(linear_moment)
-        kurtosis[place] = at.slope_fourth / at.slope_square**2 if at.slope_square else 1.0
-        fed = at.square - at.mean**2 if layers.norm == "batch" else at.square
-        linear_moment = scale[place + 1] * fed / layers.keep + layers.bias_variance[place + 1]
-        if layers.norm == "none":
-            stretch += _log(at.sensitivity * (1 - layers.bias_variance[place + 1] / linear_moment))
-    q[-1] = linear_moment
-    std[-1] = math.sqrt(linear_moment) if linear_moment >= 0 else math.nan
-    log_chi = log_slope[:-1] + np.log(scale[1:] / layers.keep) - log_sigma[:-1]
-    widths = layers.fan_in[1:]
-    spread = (3 * kurtosis[:-1] / layers.keep - 1) / widths
+    with np.errstate(over="ignore", invalid="ignore"):
+        moments, seen, log_sigma, stretch = _forward(layers, function, input_second_moment)
+    slope = np.array([at.log_slope_square for at in seen])
+    kurtosis = np.array([at.slope_kurtosis for at in seen])
+    scale = layers.fan_in[1:] * layers.weight_variance[1:]
+    log_chi = slope + np.log(scale / layers.keep) - log_sigma
+    # n Var(log |W^T delta|^2) is 2 for Gaussian W and 0 for orthogonal W, plus what phi' adds.
+    spread = (3 * kurtosis / layers.keep - (3 if layers.orthogonal else 1)) / layers.fan_in[1:]
     return Prediction(
-        second_moment=q,
-        activation_mean=mean,
-        activation_std=std,
-        saturated_fraction=saturated[:-1] if tails else None,
+        second_moment=np.array([_exp(moment) for moment in moments]),
+        activation_mean=np.array([*(at.mean for at in seen), 0.0]),
+        activation_std=np.array([*(at.std for at in seen), _exp(0.5 * moments[-1])]),
+        saturated_fraction=(
+            np.array([share_in_tails(_exp(moment), tails) for moment in moments[:-1]])
+            if tails
+            else None
+        ),
         log_chi=log_chi,
         log_signal=_from_output(0.5 * log_chi),
         log_variance=_from_output(spread),
-        unreliable=_doubt(
-            stretch, float(widths.min()) if depth > 1 else math.inf, float(np.sum(spread))
-        ),
+        unreliable=_doubt(layers, stretch, float(spread.sum())) if depth > 1 else None,
     )
+
+
+def _forward(
+    layers: Layers, function: Function, input_second_moment: float
+) -> tuple[list[float], list[_At], Array, float]:
+    """Return log q of each layer, expectations, log of what a norm divides by, and the stretch.
+
+    The stretch is the largest log of d log q_l / d log q_1: how far apart layers drive samples of
+    different norm.
+    """
+    scale = np.log(layers.fan_in * layers.weight_variance)
+    bias = [_log(variance) for variance in layers.bias_variance]
+    expectations = _Expectations(function)
+    log_moment = float(np.logaddexp(scale[0] + _log(input_second_moment), bias[0]))
+    moments: list[float] = []
+    seen: list[_At] = []
+    log_sigma = np.zeros(len(scale) - 1)
+    stretch = furthest = 0.0
+    for place in range(len(scale) - 1):
+        if layers.norm != "none":
+            # Normalised pre-activations are standard normal; their scale divides the gradient.
+            log_sigma[place], log_moment = log_moment, 0.0
+        at = expectations.at(log_moment)
+        moments.append(log_moment)
+        seen.append(at)
+        hidden = place + 1 < len(scale) - 1
+        fed = scale[place + 1] + _fed(at, layers, centred=hidden and layers.norm == "batch")
+        shift = bias[place + 1] if not (hidden and layers.norm == "batch") else -math.inf
+        log_moment = float(np.logaddexp(fed, shift))
+        stretch += _log(at.sensitivity) + fed - log_moment
+        furthest = max(furthest, stretch)
+    return [*moments, log_moment], seen, log_sigma, furthest if layers.norm == "none" else 0.0
+
+
+def _fed(at: _At, layers: Layers, *, centred: bool) -> float:
+    """Return the log of the second moment that a layer is fed, after dropout.
+
+    A batch norm behind it subtracts its mean (and biases with it), but not dropout's noise.
+    """
+    log_square = at.log_square - math.log(layers.keep)
+    if not centred:
+        return log_square
+    return log_square + _log(1 - layers.keep * math.exp(2 * _log(abs(at.mean)) - at.log_square))
 
 
 def share_in_tails(second_moment: float, tails: Tails) -> float:
@@ -176,9 +211,10 @@ class _At:
     """Expectations at one q."""
 
     mean: float
-    square: float
-    slope_square: float
-    slope_fourth: float
+    std: float
+    log_square: float
+    log_slope_square: float
+    slope_kurtosis: float  # E[phi'^4] / E[phi'^2]^2
     sensitivity: float  # d log E[phi^2] / d log q
 
 
@@ -189,27 +225,45 @@ class _Expectations:
         self._function = function
         self._known: dict[float, _At] = {}
 
-    def at(self, q: float) -> _At:
-        if q not in self._known:
-            self._known[q] = self._compute(q)
-        return self._known[q]
+    def at(self, log_moment: float) -> _At:
+        # Further out every activation is a power, as far as a float can tell.
+        near = float(np.clip(log_moment, -_FAR, _FAR))
+        if near not in self._known:
+            self._known[near] = self._compute(math.exp(near))
+        found = self._known[near]
+        if near == log_moment or abs(found.sensitivity) < 1e-6:
+            return found
+        power = found.sensitivity * (log_moment - near)
+        return replace(
+            found,
+            mean=found.mean * _exp(0.5 * power),
+            std=found.std * _exp(0.5 * power),
+            log_square=found.log_square + power,
+        )
 
     def _compute(self, q: float) -> _At:
         f = self._function
-        square = gaussian_mean(f.squared, q)
+        square, mean = gaussian_mean(f.squared, q), gaussian_mean(f.phi, q)
         # d/dq E[phi^2] = E[phi phi' z] / sqrt(q), hence the log-derivative below.
         cross = gaussian_mean(lambda x: f.phi(x) * f.derivative(x) * x, q)
+        slope_square = gaussian_mean(f.derivative_squared, q)
+        fourth = gaussian_mean(f.derivative_fourth, q)
         return _At(
-            mean=gaussian_mean(f.phi, q),
-            square=square,
-            slope_square=gaussian_mean(f.derivative_squared, q),
-            slope_fourth=gaussian_mean(f.derivative_fourth, q),
+            mean=mean,
+            std=math.sqrt(max(square - mean**2, 0.0)),
+            log_square=_log(square),
+            log_slope_square=_log(slope_square),
+            slope_kurtosis=fourth / slope_square**2 if slope_square > 0 else 1.0,
             sensitivity=cross / square if square > 0 else 1.0,
         )
 
 
 def _log(value: float) -> float:
-    return math.log(value) if value > 0 else -math.inf
+    return math.log(value) if value > 0 else -math.inf if value == 0 else math.nan
+
+
+def _exp(value: float) -> float:
+    return math.exp(value) if value < 709 or math.isnan(value) else math.inf
 
 
 def _from_output(steps: Array) -> Array:
@@ -217,8 +271,9 @@ def _from_output(steps: Array) -> Array:
     return np.concatenate([np.cumsum(steps[::-1])[::-1], [0.0]])
 
 
-def _doubt(log_stretch: float, width: float, log_variance: float) -> str | None:
-    if log_stretch > math.log(_UNSTABLE):
+def _doubt(layers: Layers, stretch: float, log_variance: float) -> str | None:
+    width = float(layers.fan_in[1:].min())
+    if not stretch <= math.log(_UNSTABLE):
         return _(
             "Theory is unreliable here: the second moment is unstable, samples of large norm grow "
             "while small ones die out, and no single value describes a layer."

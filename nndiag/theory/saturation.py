@@ -79,12 +79,13 @@ def _ends(
     member = inside(slope)
     if member.all():
         return math.inf, -math.inf
+    beyond = np.linspace(_BOUND, 2 * _BOUND, _POINTS)
     first = int(np.argmin(member))  # first grid point outside, from the left
     last = len(member) - 1 - int(np.argmin(member[::-1]))
     low, high = -math.inf, math.inf
-    if first > 0:
+    if first > 0 and inside(np.abs(derivative(-beyond))).all():
         low = _bisect(derivative, grid[first - 1], grid[first], inside)
-    if last < len(member) - 1:
+    if last < len(member) - 1 and inside(np.abs(derivative(beyond))).all():
         high = _bisect(derivative, grid[last + 1], grid[last], inside)
     return low, high
 

@@ -3,11 +3,11 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 torch.manual_seed(0)
-x = torch.randn(1200, 10)
+x = torch.randn(2800, 10)
 rule = nn.Sequential(nn.Linear(10, 16), nn.Tanh(), nn.Linear(16, 4))
 with torch.no_grad():
     y = (3 * rule(x)).argmax(1)
-x_tr, y_tr, x_te, y_te = x[:900], y[:900], x[900:], y[900:]
+x_tr, y_tr, x_te, y_te = x[:2400], y[:2400], x[2400:], y[2400:]
 
 
 def mlp(width):
@@ -18,8 +18,8 @@ def mlp(width):
 
 teacher, student = mlp(96), mlp(24)
 teacher_opt = torch.optim.Adam(teacher.parameters(), lr=2e-3, weight_decay=1e-4)
-for epoch in range(8):
-    for idx in torch.randperm(900).split(50):
+for epoch in range(5):
+    for idx in torch.randperm(2400).split(50):
         loss = F.cross_entropy(teacher(x_tr[idx]), y_tr[idx])
         teacher_opt.zero_grad()
         loss.backward()
@@ -29,8 +29,8 @@ for epoch in range(8):
 teacher.eval()
 student_opt = torch.optim.Adam(student.parameters(), lr=3e-3)
 temperature = 2.0
-for epoch in range(10):
-    for idx in torch.randperm(900).split(50):
+for epoch in range(5):
+    for idx in torch.randperm(2400).split(50):
         with torch.no_grad():
             soft = F.softmax(teacher(x_tr[idx]) / temperature, dim=1)
         logits = student(x_tr[idx])

@@ -23,7 +23,7 @@ d_optim = torch.optim.Adam(discriminator.parameters(), lr=1e-3, betas=(0.5, 0.9)
 bce = nn.BCEWithLogitsLoss()
 ones, zeros = torch.ones(64, 1), torch.zeros(64, 1)
 
-for step in range(250):
+for step in range(500):
     real = real_points(64)
     fake = generator(torch.randn(64, 4))
 
@@ -37,7 +37,7 @@ for step in range(250):
     g_loss.backward()
     g_optim.step()
 
-    if step % 50 == 0:
+    if step % 100 == 0:
         print(f"{step:4d} D {d_loss.item():.3f} G {g_loss.item():.3f}")
 
 with torch.no_grad():

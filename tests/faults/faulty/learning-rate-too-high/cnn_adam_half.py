@@ -5,7 +5,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 EPOCHS = 5
 BATCH = 32
-LR = 0.3
+LR = 0.5
 
 
 def images(n, side=12):
@@ -14,9 +14,9 @@ def images(n, side=12):
     cx, cy = (torch.rand(2, n, 1, 1) - 0.5) * 0.8
     dx, dy = g[None, None, :] - cx, g[None, :, None] - cy
     disc = (dx**2 + dy**2 < 0.25).float()
-    square = ((dx.abs() < 0.45) & (dy.abs() < 0.45)).float()
+    cross = ((dx.abs() < 0.15) | (dy.abs() < 0.15)).float()
     ring = disc - (dx**2 + dy**2 < 0.1).float()
-    x = torch.stack([disc, square, ring], 1)[torch.arange(n), label]
+    x = torch.stack([disc, cross, ring], 1)[torch.arange(n), label]
     return (x + 0.3 * torch.randn_like(x)).unsqueeze(1), label
 
 

@@ -5,7 +5,7 @@ torch.manual_seed(0)
 gru = nn.GRU(1, 32, batch_first=True)
 head = nn.Linear(32, 1)
 params = list(gru.parameters()) + list(head.parameters())
-opt = torch.optim.SGD(params, lr=0.05)
+opt = torch.optim.SGD(params, lr=0.2, momentum=0.9)
 
 
 def damped(n, length=25):
@@ -17,7 +17,7 @@ def damped(n, length=25):
 
 
 losses = []
-for it in range(200):
+for it in range(250):
     series = damped(40)
     states, _ = gru(series[:, :-1])
     loss = ((head(states) - series[:, 1:]) ** 2).mean()

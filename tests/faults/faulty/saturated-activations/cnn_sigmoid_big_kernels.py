@@ -23,7 +23,7 @@ class SigmoidNet(nn.Module):
         self.fc1 = nn.Linear(16 * 9, 48)
         self.fc2 = nn.Linear(48, 2)
         for module in (self.c1, self.c2, self.fc1):
-            nn.init.normal_(module.weight, 0.0, 3.0)
+            nn.init.normal_(module.weight, 0.0, 10.0)
             nn.init.zeros_(module.bias)
 
     def forward(self, x):

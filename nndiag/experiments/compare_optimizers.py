@@ -1,0 +1,238 @@
+"""`nndiag compare-optimizers`: every optimizer tuned alike, on the same data order, over seeds."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from nndiag import __version__, datasets
+from nndiag.locales import _
+from nndiag.schema.progress import Silent, Watch
+from nndiag.schema.result import Interval, Result, interval
+from nndiag.schema.significance import critical_difference, mean_ranks
+from nndiag.schema.spec_compare import CompareOptimizersSpec
+from nndiag.training import devices
+from nndiag.training.members import Settings, TensorData
+from nndiag.training.tuning import Bench, Candidate, Trainings, joined, rate_grid, trial
+from nndiag.zoo import optimizers, tuning_grids
+
+#: The special case first: Choi et al. 2019, section 3 (the general one can imitate it).
+INCLUSIONS = (
+    ("sgd", "momentum"),
+    ("sgd", "nesterov"),
+    ("momentum", "adam"),
+    ("rmsprop", "adam"),
+    ("nesterov", "nadam"),
+)
+#: "As good as the best" for the sensitivity to the rate: within one point of accuracy.
+_NEAR = 0.01
+
+
+@dataclass
+class _Tuned:
+    """One optimizer after tuning."""
+
+    name: str
+    textbook: float
+    options: dict[str, Any]
+    trainings: Trainings
+    count: int
+    textbook_accuracy: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def best(self) -> np.ndarray:
+        return self.trainings.at(self.trainings.best_rate)
+
+
+def run(spec: CompareOptimizersSpec, *, watch: Watch | None = None) -> Result:
+    """Tune every optimizer, repeat it at its best over seeds, and rank.
+
+    Ctrl-C keeps the optimizers that are complete (`result.interrupted` is then True).
+    """
+    started = time.perf_counter()
+    watch = watch or Silent()
+    device = devices.resolve(spec.device)
+    splits = datasets.load(spec.data, seed=spec.seed, progress=watch)
+    tally = _Tally(spec, watch)
+    tuned: list[_Tuned] = []
+    interrupted = False
+    for name in spec.optimizers:
+        settings = Settings(
+            optimizer=name,
+            steps=spec.steps,
+            batch_size=spec.batch_size,
+            eval_every=max(1, spec.steps // 30),
+            target=spec.target,
+        )
+        data = TensorData.of(splits, device)
+        bench = Bench(splits=splits, data=data, settings=settings, progress=tally.add)
+        try:
+            tuned.append(_tune(name, spec, bench))
+        except KeyboardInterrupt:
+            interrupted = True
+            break
+    return Result(
+        command="compare-optimizers",
+        spec=spec.to_dict(),
+        environment=devices.environment(device),
+        seconds=time.perf_counter() - started,
+        result=_result(spec, tuned, splits.name, interrupted),
+        version=__version__,
+    )
+
+
+class _Tally:
+    """Turns member-steps into progress."""
+
+    def __init__(self, spec: CompareOptimizersSpec, watch: Watch) -> None:
+        variants = sum(len(_variants(name, spec)) for name in spec.optimizers)
+        grid = variants * spec.rates * spec.seeds
+        refined = len(spec.optimizers) * 2 * spec.seeds
+        self._watch, self._done = watch, 0
+        watch.stage(_("training steps"), (grid + refined) * spec.steps)
+
+    def add(self, steps: int) -> None:
+        self._done += steps
+        self._watch.update(self._done)
+
+
+def _variants(name: str, spec: CompareOptimizersSpec) -> list[dict[str, Any]]:
+    return tuning_grids.variants(name) if spec.tune == "full" else [{}]
+
+
+def _tune(name: str, spec: CompareOptimizersSpec, bench: Bench) -> _Tuned:
+    """Run the grid with every seed, then two rates around the best one."""
+    textbook = optimizers.parse(name).lr or 1e-3
+    seeds = range(spec.seed, spec.seed + spec.seeds)
+    rates = rate_grid(textbook, spec.rates)
+    best: _Tuned | None = None
+    count = 0
+    for options in _variants(name, spec):
+        candidate = Candidate(network=spec.network, options=options)
+        grid = trial(candidate, bench, rates, seeds)
+        count += len(grid.rates)
+        one = _Tuned(name, textbook, options, grid, 0)
+        if best is None or grid.score(grid.best_rate) > best.trainings.score(
+            best.trainings.best_rate
+        ):
+            best = one
+    assert best is not None
+    ratio = 10**0.25
+    around = [best.trainings.best_rate / ratio, best.trainings.best_rate * ratio]
+    candidate = Candidate(network=spec.network, options=best.options)
+    refined = joined(best.trainings, trial(candidate, bench, around, seeds))
+    places = best.trainings.at(min(rates, key=lambda rate: abs(np.log(rate / textbook))))
+    return replace(
+        best,
+        trainings=refined,
+        count=count + 2 * spec.seeds,
+        textbook_accuracy=best.trainings.record.test_accuracy[places],
+    )
+
+
+def _result(
+    spec: CompareOptimizersSpec, tuned: list[_Tuned], data: str, interrupted: bool
+) -> dict[str, Any]:
+    scores = np.array([one.trainings.record.test_accuracy[one.best] for one in tuned]).T
+    ranks = mean_ranks(scores) if tuned else np.zeros(0)
+    rows = [_row(one, rank, spec) for one, rank in zip(tuned, ranks.tolist(), strict=True)]
+    rows.sort(key=lambda row: row["rank"])
+    return {
+        "data": data,
+        "trainings": sum(one.count for one in tuned),
+        "rows": rows,
+        "critical_difference": critical_difference(len(tuned), spec.seeds),
+        "inclusions": _inclusions({one.name: one for one in tuned}),
+        "curves": [_curve(one) for one in tuned],
+        "sensitivity": [_sensitivity(one) for one in tuned],
+        "notes": sorted({note for one in tuned for note in one.trainings.record.notes}),
+        "interrupted": interrupted,
+    }
+
+
+def _row(one: _Tuned, rank: float, spec: CompareOptimizersSpec) -> dict[str, Any]:
+    record, best = one.trainings.record, one.best
+    reached = record.steps_to_target[best]
+    row = {
+        "label": one.name,
+        "optimizer": one.name,
+        "best_lr": one.trainings.best_rate,
+        "options": one.options,
+        "rank": rank,
+        "test_accuracy": interval(record.test_accuracy[best]),
+        "test_loss": interval(record.test_loss[best]),
+        "validation_accuracy": interval(record.val_accuracy[-1, best]),
+        "steps_to_target": interval(reached) if (reached > 0).all() else None,
+        "seconds_to_target": _seconds_to(record, best, spec.steps),
+        "seconds": float(record.seconds[best].mean()),
+        "decades": _decades(one.trainings),
+        "diverged": int(record.diverged[best].sum()),
+        "diverged_share": float(record.diverged.mean()),
+    }
+    if spec.show_default:
+        row["textbook_lr"] = one.textbook
+        row["textbook_test_accuracy"] = interval(one.textbook_accuracy)
+    return row
+
+
+def _seconds_to(record: Any, best: np.ndarray, steps: int) -> float | None:
+    reached = record.steps_to_target[best]
+    if not (reached > 0).all():
+        return None
+    return float((record.seconds[best] * reached / steps).mean())
+
+
+def _decades(trainings: Trainings) -> float:
+    """Return how many decades of rates come within a point of the best validation accuracy.
+
+    The stretch around the best rate, measured between the grid's midpoints.
+    """
+    rates = sorted(set(trainings.rates.tolist()))
+    scores = [trainings.score(rate)[0] for rate in rates]
+    best = int(np.argmax(scores))
+    low = high = best
+    while low > 0 and scores[low - 1] >= scores[best] - _NEAR:
+        low -= 1
+    while high < len(rates) - 1 and scores[high + 1] >= scores[best] - _NEAR:
+        high += 1
+    logs = np.log10(rates)
+    left = logs[low] if low == 0 else (logs[low - 1] + logs[low]) / 2
+    right = logs[high] if high == len(rates) - 1 else (logs[high] + logs[high + 1]) / 2
+    return float(right - left)
+
+
+def _inclusions(tuned: dict[str, _Tuned]) -> list[dict[str, Any]]:
+    """Check that the more general optimizer is not worse beyond the interval (Choi et al. 2019)."""
+    checks = []
+    for special, general in INCLUSIONS:
+        if special in tuned and general in tuned:
+            one, two = tuned[special], tuned[general]
+            gain = interval(
+                two.trainings.record.val_accuracy[-1, two.best]
+                - one.trainings.record.val_accuracy[-1, one.best]
+            )
+            checks.append(
+                {"special": special, "general": general, "gain": gain, "holds": gain.high >= 0}
+            )
+    return checks
+
+
+def _curve(one: _Tuned) -> dict[str, Any]:
+    record, best = one.trainings.record, one.best
+    accuracy = record.val_accuracy[:, best]
+    return {
+        "label": one.name,
+        "steps": record.evaluated.tolist(),
+        "validation_accuracy": [interval(values) for values in accuracy],
+    }
+
+
+def _sensitivity(one: _Tuned) -> dict[str, Any]:
+    rates = sorted(set(one.trainings.rates.tolist()))
+    accuracy: list[Interval] = [
+        interval(one.trainings.record.val_accuracy[-1, one.trainings.at(rate)]) for rate in rates
+    ]
+    return {"label": one.name, "rates": rates, "validation_accuracy": accuracy}

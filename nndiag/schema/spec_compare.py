@@ -1,0 +1,86 @@
+"""Specs of the comparisons: many trainings, tuned alike, repeated over seeds."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from nndiag.locales import _
+from nndiag.schema.errors import UsageError
+from nndiag.schema.spec import (
+    DEVICES,
+    DataSpec,
+    NetworkSpec,
+    require_choice,
+    require_range,
+)
+
+TUNINGS = ("lr", "full")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareSpec:
+    """What both comparisons share.
+
+    Attributes:
+        steps: optimizer steps of every training.
+        rates: learning rates tried for each candidate, on a log grid.
+        seeds: trainings of each candidate at its best rate.
+        target: validation accuracy whose first step is noted.
+    """
+
+    network: NetworkSpec = NetworkSpec()
+    data: DataSpec = DataSpec()
+    optimizers: tuple[str, ...] = ("sgd", "momentum", "adam")
+    steps: int = 300
+    batch_size: int = 64
+    rates: int = 4
+    seeds: int = 5
+    seed: int = 0
+    target: float = 0.9
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        require_choice("--device", self.device, DEVICES)
+        require_range("--steps", self.steps, 1)
+        require_range("--batch-size", self.batch_size, 1)
+        require_range("--rates", self.rates, 1, 50)
+        require_range("--seeds", self.seeds, 1)
+        require_range("--seed", self.seed, 0, 2**62)
+        require_range("--target-accuracy", self.target, 0, 1)
+        if not self.optimizers:
+            raise UsageError(_("--optimizers: got nothing; accepted: names joined by commas"))
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareFixesSpec(CompareSpec):
+    """One run of `nndiag compare-fixes`; `network` is the broken one.
+
+    Attributes:
+        problem: the name under which the broken network was asked for, None for one's own.
+    """
+
+    network: NetworkSpec = NetworkSpec(width=64, init="xavier_normal")
+    problem: str | None = "vanishing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareOptimizersSpec(CompareSpec):
+    """One run of `nndiag compare-optimizers`.
+
+    Attributes:
+        tune: `lr`, or `full` for the other hyperparameters too.
+        show_default: also rank the untuned textbook rates.
+    """
+
+    network: NetworkSpec = NetworkSpec(depth=3, width=32, act="relu", init="he_normal")
+    rates: int = 7
+    tune: str = "lr"
+    show_default: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_choice("--tune", self.tune, TUNINGS)
