@@ -10,14 +10,13 @@ import typer
 from typer.exceptions import TyperException
 
 from nndiag import __version__, locales
+from nndiag.cli.outcome import INTERRUPTED_EXIT
 from nndiag.schema.errors import NndiagError
-
-INTERRUPTED = 130
 
 
 def build() -> typer.Typer:
     """Assemble the commands, in the language in use."""
-    from nndiag.cli import gradients
+    from nndiag.cli import compare, gradients
 
     app = typer.Typer(
         name="nndiag",
@@ -49,6 +48,14 @@ def build() -> typer.Typer:
             "Shows how the signal and the gradient change from layer to layer, on real data."
         ),
     )(gradients.gradients)
+    app.command(
+        name="compare-fixes",
+        help=locales._("Trains a broken network with every fix of it, tuned alike, over seeds."),
+    )(compare.compare_fixes)
+    app.command(
+        name="compare-optimizers",
+        help=locales._("Tunes every optimizer alike and ranks them over seeds."),
+    )(compare.compare_optimizers)
     return app
 
 
@@ -65,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TyperException as error:
         return _fail(_sentence(error), getattr(error, "exit_code", 2))
     except KeyboardInterrupt:
-        return _fail(locales._("interrupted"), INTERRUPTED)
+        return _fail(locales._("interrupted"), INTERRUPTED_EXIT)
     except BrokenPipeError:
         # The reader of our output has gone (`| head`): nothing is left to say.
         sys.stdout = None

@@ -9,14 +9,13 @@ import typer
 
 from nndiag.cli import options
 from nndiag.cli.display import display
-from nndiag.cli.outcome import Outputs
+from nndiag.cli.network import network_spec
+from nndiag.cli.outcome import INTERRUPTED_EXIT, Outputs
 from nndiag.locales import _
 from nndiag.schema.errors import UsageError
 from nndiag.schema.spec import (
-    RECURRENT,
     DataSpec,
     GradientsSpec,
-    NetworkSpec,
     OptimizerSpec,
 )
 
@@ -25,38 +24,12 @@ _STEP_OPTIONS = ("--optimizer", "--lr", "--clip-norm", "--clip-value")
 
 def gradients(
     context: typer.Context,
-    net: Annotated[str, typer.Option(help=_("mlp, cnn, rnn, lstm or gru."))] = "mlp",
-    depth: Annotated[
-        int | None,
-        typer.Option(
-            help=_(
-                "Weight layers, the output layer included (default 20). Recurrent nets: "
-                "stacked recurrent layers (default 1)."
-            )
-        ),
-    ] = None,
-    width: Annotated[
-        int | None, typer.Option(help=_("Units of a hidden layer (default 128; cnn channels: 32)."))
-    ] = None,
-    act: Annotated[
-        str | None,
-        typer.Option(
-            help=_(
-                "Activation: a name such as relu or leaky_relu:0.2, or package.module:Name "
-                "(default sigmoid; cnn relu; rnn tanh)."
-            )
-        ),
-    ] = None,
-    init: Annotated[
-        str | None,
-        typer.Option(
-            help=_(
-                "Initialisation, such as he_normal, normal:0.1 or orthogonal:1.05 (default: "
-                "what the literature matches to the activation)."
-            )
-        ),
-    ] = None,
-    norm: Annotated[str, typer.Option(help=_("none, batch or layer."))] = "none",
+    net: options.Net = "mlp",
+    depth: options.Depth = None,
+    width: options.Width = None,
+    act: options.Act = None,
+    init: options.Init = None,
+    norm: options.Norm = "none",
     residual: Annotated[
         bool, typer.Option("--residual", help=_("Add each hidden block's input to its output."))
     ] = False,
@@ -106,7 +79,7 @@ def gradients(
     lang: options.Language = None,
 ) -> int:
     outputs = Outputs(json=json, plot=plot, fail_on=fail_on)
-    network = _network(
+    network = network_spec(
         net, depth, width, act, init, norm, residual=residual, bias_std=bias_std, dropout=dropout
     )
     stepping = dict(zip(_STEP_OPTIONS, (optimizer, lr, clip_norm, clip_value), strict=True))
@@ -128,38 +101,9 @@ def gradients(
 
     with display() as shown:
         result = experiment.run(spec, watch=shown, distributions=plot is not None)
-    return outputs.deliver(result, tables.gradients(result, all_layers=all_layers))
-
-
-def _network(
-    net: str,
-    depth: int | None,
-    width: int | None,
-    act: str | None,
-    init: str | None,
-    norm: str,
-    **rest: float,
-) -> NetworkSpec:
-    """Fill in the defaults that depend on the kind of network."""
-    from nndiag.zoo import activations, networks
-
-    recurrent = net in RECURRENT
-    if act is not None and net in ("lstm", "gru"):
-        raise UsageError(
-            _("--act: got {act}, but the gates of {net} are sigmoid and tanh; leave it out").format(
-                act=act, net=net
-            )
-        )
-    chosen = act or networks.default_act(net)
-    return NetworkSpec(
-        net=net,
-        depth=depth if depth is not None else (1 if recurrent else 20),
-        width=width if width is not None else (32 if net == "cnn" else 128),
-        act=chosen,
-        init=init or activations.parse(chosen).default_init,
-        norm=norm,
-        **rest,  # type: ignore[arg-type]
-    )
+    code = outputs.deliver(result, tables.gradients(result, all_layers=all_layers))
+    interrupted = result.result.get("training", {}).get("interrupted", False)
+    return INTERRUPTED_EXIT if interrupted else code
 
 
 def _optimizer(train: int, given: Mapping[str, object]) -> OptimizerSpec | None:

@@ -39,3 +39,39 @@ DataRoot = Annotated[
 Target = Annotated[
     str | None, typer.Option(help=_("Column (CSV) or array (NPZ) that holds the labels."))
 ]
+
+Net = Annotated[str, typer.Option(help=_("mlp, cnn, rnn, lstm or gru."))]
+Depth = Annotated[
+    int | None,
+    typer.Option(
+        help=_(
+            "Weight layers, the output layer included (default 20; compare-optimizers 3). "
+            "Recurrent nets: stacked recurrent layers (default 1)."
+        )
+    ),
+]
+Width = Annotated[
+    int | None,
+    typer.Option(
+        help=_("Units of a hidden layer (default 128; comparisons 64 and 32; cnn channels 32).")
+    ),
+]
+Act = Annotated[
+    str | None,
+    typer.Option(
+        help=_(
+            "Activation: a name such as relu or leaky_relu:0.2, or package.module:Name "
+            "(default sigmoid; compare-optimizers and cnn relu; rnn tanh)."
+        )
+    ),
+]
+Init = Annotated[
+    str | None,
+    typer.Option(
+        help=_(
+            "Initialisation, such as he_normal, normal:0.1 or orthogonal:1.05 (default: "
+            "what the literature matches to the activation)."
+        )
+    ),
+]
+Norm = Annotated[str, typer.Option(help=_("none, batch or layer."))]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nndiag.schema.result import Result
 
 FINDINGS_EXIT = 3
+INTERRUPTED_EXIT = 130
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,7 @@ class Outputs:
     json: Path | None = None
     plot: Path | None = None
     fail_on: str | None = None
+    command: str = "gradients"
 
     def __post_init__(self) -> None:
         if self.fail_on not in (None, "warning", "critical"):

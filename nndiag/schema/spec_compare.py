@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from nndiag.locales import _
@@ -29,8 +29,8 @@ class CompareSpec:
         target: validation accuracy whose first step is noted.
     """
 
-    network: NetworkSpec = NetworkSpec()
-    data: DataSpec = DataSpec()
+    network: NetworkSpec = field(default_factory=NetworkSpec)
+    data: DataSpec = field(default_factory=DataSpec)
     optimizers: tuple[str, ...] = ("sgd", "momentum", "adam")
     steps: int = 300
     batch_size: int = 64
@@ -63,7 +63,9 @@ class CompareFixesSpec(CompareSpec):
         problem: the name under which the broken network was asked for, None for one's own.
     """
 
-    network: NetworkSpec = NetworkSpec(width=64, init="xavier_normal")
+    network: NetworkSpec = field(
+        default_factory=lambda: NetworkSpec(width=64, init="xavier_normal")
+    )
     problem: str | None = "vanishing"
 
 
@@ -76,7 +78,9 @@ class CompareOptimizersSpec(CompareSpec):
         show_default: also rank the untuned textbook rates.
     """
 
-    network: NetworkSpec = NetworkSpec(depth=3, width=32, act="relu", init="he_normal")
+    network: NetworkSpec = field(
+        default_factory=lambda: NetworkSpec(depth=3, width=32, act="relu", init="he_normal")
+    )
     rates: int = 7
     tune: str = "lr"
     show_default: bool = False

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nndiag.locales import _
+from nndiag.training.lanes import Lanes
 from nndiag.training.members import Member, Record, Settings, TensorData, join
 from nndiag.training.short import flushed_denormals
 from nndiag.training.single import train_one
@@ -28,6 +29,8 @@ _CPU_NUMBERS = 4_000_000
 _MOST_MEMBERS = 128
 #: From this many numbers in a network on, one at a time is as fast: its products fill the machine.
 _WIDE = 1_000_000
+#: Members a lane must get for the division to pay.
+_SHARED = 4
 
 
 def train(
@@ -49,15 +52,21 @@ def train(
         vectorised the members train one by one, and `notes` says so.
     """
     progress = progress or (lambda steps: None)
-    places = _grouped(members)
-    parts: list[tuple[list[int], Record]] = []
-    for group in places:
-        for chunk in _chunks(group, build(group[0]), data.train_x.device):
-            models = [build(place) for place in chunk]
-            chosen = [members[place] for place in chunk]
-            parts.append((chunk, _train_chunk(models, chosen, settings, data, progress)))
-    order = [place for chunk, _record in parts for place in chunk]
-    return _reordered(join([record for _chunk, record in parts]), order)
+    example = build(0)
+    lanes = Lanes(data.train_x.device, example)
+    chunks = [
+        chunk
+        for group in _grouped(members)
+        for chunk in _chunks(group, example, data.train_x.device, lanes.count)
+    ]
+
+    def work(chunk: list[int]) -> Record:
+        models = [build(place) for place in chunk]
+        chosen = [members[place] for place in chunk]
+        return _train_chunk(models, chosen, settings, data, lanes.checked(progress))
+
+    records = lanes.map(work, chunks)
+    return _reordered(join(records), [place for chunk in chunks for place in chunk])
 
 
 def _train_chunk(
@@ -239,15 +248,20 @@ def _grouped(members: Sequence[Member]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _chunks(places: list[int], model: nn.Module, device: torch.device) -> Iterator[list[int]]:
-    """Split places so that a chunk's parameters stay within reach of the caches (or the GPU)."""
+def _chunks(
+    places: list[int], model: nn.Module, device: torch.device, lanes: int
+) -> Iterator[list[int]]:
+    """Split places so that a chunk's parameters stay within reach of the caches (or the GPU).
+
+    Every lane gets a chunk where there are enough members to share.
+    """
     numbers = sum(parameter.numel() for parameter in model.parameters())
     if device.type == "cpu":
         size = 1 if numbers > _WIDE else max(2, min(_MOST_MEMBERS, _CPU_NUMBERS // numbers))
     else:
         free, _total = torch.cuda.mem_get_info(device) if device.type == "cuda" else (2**32, 0)
         size = max(1, int(free // (64 * numbers)))
-    count = -(-len(places) // size)
+    count = max(-(-len(places) // size), lanes if len(places) >= _SHARED * lanes else 1)
     size = -(-len(places) // count)  # even chunks
     remaining = iter(places)
     while chunk := list(itertools.islice(remaining, size)):

@@ -13,7 +13,7 @@ from torch import nn
 from nndiag.datasets.splits import Splits
 from nndiag.schema.spec import NetworkSpec
 from nndiag.training.initial import first_batch
-from nndiag.training.members import Member, Record, Settings, TensorData
+from nndiag.training.members import Member, Record, Settings, TensorData, join
 from nndiag.training.population import Progress, train
 from nndiag.zoo import activations, initialisations, networks
 
@@ -38,11 +38,13 @@ class Trainings:
 
     Attributes:
         rates, seeds: (M,).
+        chosen: the best rate, where it was chosen before further seeds were added.
     """
 
     record: Record
     rates: np.ndarray
     seeds: np.ndarray
+    chosen: float | None = None
 
     def at(self, rate: float) -> np.ndarray:
         """Return the places of the members with this rate."""
@@ -59,6 +61,8 @@ class Trainings:
     @property
     def best_rate(self) -> float:
         """Return the rate with the best validation accuracy (ties: the lower loss)."""
+        if self.chosen is not None:
+            return self.chosen
         return max(sorted(set(self.rates.tolist())), key=self.score)
 
 
@@ -103,8 +107,6 @@ def trial(
 
 def joined(first: Trainings, second: Trainings) -> Trainings:
     """Return the members of both."""
-    from nndiag.training.members import join
-
     return Trainings(
         record=join([first.record, second.record]),
         rates=np.concatenate([first.rates, second.rates]),

@@ -10,7 +10,7 @@ def wafers(n):
     x = torch.randn(n, 1, 12, 12)
     for i in torch.nonzero(y).flatten().tolist():
         r, c = torch.randint(0, 9, (2,)).tolist()
-        x[i, 0, r : r + 3, c : c + 3] += 1.5
+        x[i, 0, r : r + 3, c : c + 3] += 2.0
     return x, y
 
 
@@ -29,8 +29,8 @@ class WaferNet(nn.Module):
 x_train, y_train = wafers(2400)
 x_test, y_test = wafers(1200)
 net = WaferNet()
-optimizer = torch.optim.SGD(net.parameters(), lr=0.02, momentum=0.9)
-for epoch in range(4):
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
+for epoch in range(5):
     for idx in torch.randperm(len(x_train)).split(60):
         logits = net(x_train[idx])
         loss = F.binary_cross_entropy_with_logits(logits, y_train[idx])

@@ -10,12 +10,12 @@ class DefectNet(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(1, 8, 3, padding=1)
         self.conv2 = nn.Conv2d(8, 8, 3, padding=1)
-        self.score = nn.Linear(8 * 9, 1)
+        self.score = nn.Conv2d(8, 1, 1)
 
     def forward(self, x):
         h = F.max_pool2d(F.relu(self.conv1(x)), 2)
-        h = F.max_pool2d(F.relu(self.conv2(h)), 2).flatten(1)
-        return self.score(h).clamp(0, 1)
+        heat = self.score(F.relu(self.conv2(h)))
+        return heat.sum(dim=(2, 3)).clamp(0, 1)
 
 
 def plates(n):
@@ -29,7 +29,7 @@ def plates(n):
 x, y = plates(900)
 net = DefectNet()
 criterion = nn.BCELoss()
-optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
+optimizer = torch.optim.Adam(net.parameters(), lr=5e-3)
 for epoch in range(8):
     for b in torch.randperm(720).split(36):
         loss = criterion(net(x[b]), y[b])

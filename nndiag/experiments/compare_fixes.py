@@ -1,0 +1,255 @@
+"""`nndiag compare-fixes`: a broken network, each cure alone and together, tuned and repeated."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from nndiag import __version__, datasets
+from nndiag.datasets.splits import Splits
+from nndiag.diagnosis import measures
+from nndiag.diagnosis.fix_reading import reading
+from nndiag.diagnosis.rows import over_members
+from nndiag.locales import _
+from nndiag.remedies.fixes import Fix, fixes
+from nndiag.schema.progress import Silent, Watch
+from nndiag.schema.result import Interval, Result, interval
+from nndiag.schema.significance import holm, paired_p_value
+from nndiag.schema.spec import NetworkSpec
+from nndiag.schema.spec_compare import CompareFixesSpec
+from nndiag.schema.trace import Trace
+from nndiag.training import devices, initial
+from nndiag.training.members import Settings, TensorData
+from nndiag.training.tuning import Bench, Candidate, Trainings, joined, rate_grid, trial
+from nndiag.zoo import optimizers
+
+#: Seeds that choose the learning rate; all seeds then run at the best one.
+_GRID_SEEDS = 2
+_INITIAL_SEEDS = 3
+_SIGNIFICANT = 0.05
+_NEAR = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tried:
+    """One fix under one optimizer."""
+
+    fix: Fix
+    optimizer: str
+    trainings: Trainings
+    count: int
+
+    @property
+    def best(self) -> np.ndarray:
+        """Places at the best rate, in the order of seeds."""
+        places = self.trainings.at(self.trainings.best_rate)
+        return places[np.argsort(self.trainings.seeds[places], kind="stable")]
+
+    @property
+    def accuracy(self) -> np.ndarray:
+        return np.asarray(self.trainings.record.test_accuracy[self.best])
+
+
+def run(spec: CompareFixesSpec, *, watch: Watch | None = None) -> Result:
+    """Train the broken network and every fix of it under every optimizer; say what cured it.
+
+    Ctrl-C keeps what is complete (`result.interrupted` is then True).
+    """
+    started = time.perf_counter()
+    watch = watch or Silent()
+    device = devices.resolve(spec.device)
+    splits = datasets.load(spec.data, seed=spec.seed, progress=watch)
+    data = TensorData.of(splits, device)
+    offered = fixes(spec.network)
+    tally = _Tally(len(offered) * len(spec.optimizers), spec, watch)
+    tried: list[_Tried] = []
+    interrupted = False
+    try:
+        for fix in offered:
+            for name in spec.optimizers:
+                bench = Bench(
+                    splits=splits, data=data, settings=_settings(name, spec), progress=tally.add
+                )
+                tried.append(_try(fix, name, spec, bench))
+                tally.finish_one()
+    except KeyboardInterrupt:
+        interrupted = True
+    starts = {
+        network: _start(network, spec, splits, device)
+        for network in dict.fromkeys(one.fix.network for one in tried)
+    }
+    rows = _rows(tried, starts, spec)
+    return Result(
+        command="compare-fixes",
+        spec=spec.to_dict(),
+        environment=devices.environment(device),
+        seconds=time.perf_counter() - started,
+        result={
+            "problem": spec.problem,
+            "data": splits.name,
+            "trainings": sum(one.count for one in tried),
+            "target": spec.target,
+            "rows": rows,
+            "reading": reading(rows, spec.target),
+            "norms": _norms(tried),
+            "notes": sorted({note for one in tried for note in one.trainings.record.notes}),
+            "interrupted": interrupted,
+        },
+        version=__version__,
+    )
+
+
+class _Tally:
+    """Turns member-steps into progress; a candidate that needs fewer steps still counts fully."""
+
+    def __init__(self, candidates: int, spec: CompareFixesSpec, watch: Watch) -> None:
+        grid = min(_GRID_SEEDS, spec.seeds)
+        self._each = (spec.rates * grid + spec.seeds - grid) * spec.steps
+        self._watch, self._done, self._complete = watch, 0, 0
+        watch.stage(_("training steps"), candidates * self._each)
+
+    def add(self, steps: int) -> None:
+        self._done += steps
+        self._watch.update(self._done)
+
+    def finish_one(self) -> None:
+        self._complete += 1
+        self._done = self._complete * self._each
+        self._watch.update(self._done)
+
+
+def _settings(name: str, spec: CompareFixesSpec) -> Settings:
+    return Settings(
+        optimizer=name,
+        steps=spec.steps,
+        batch_size=spec.batch_size,
+        eval_every=max(1, spec.steps // 15),
+        target=spec.target,
+    )
+
+
+def _try(fix: Fix, name: str, spec: CompareFixesSpec, bench: Bench) -> _Tried:
+    """Choose the rate on two seeds, then run the others at it."""
+    candidate = Candidate(network=fix.network, clip_norm=fix.clip_norm, clip_value=fix.clip_value)
+    centre = (optimizers.parse(name).lr or 1e-3) * fix.rate_scale
+    seeds = range(spec.seed, spec.seed + spec.seeds)
+    first, later = seeds[:_GRID_SEEDS], seeds[_GRID_SEEDS:]
+    found = trial(candidate, bench, rate_grid(centre, spec.rates), first)
+    count = len(found.rates)
+    if later:
+        best = found.best_rate
+        rest = trial(candidate, bench, [best], later)
+        count += len(rest.rates)
+        found = replace(joined(found, rest), chosen=best)
+    return _Tried(fix=fix, optimizer=name, trainings=found, count=count)
+
+
+def _start(
+    network: NetworkSpec, spec: CompareFixesSpec, splits: Splits, device: Any
+) -> dict[str, Interval | None]:
+    """Return the signal's ratio and the saturated and dead shares before training."""
+    seeds = range(spec.seed, spec.seed + min(_INITIAL_SEEDS, spec.seeds))
+    trace = initial.measure(network, splits, seeds=seeds, batch_size=spec.batch_size, device=device)
+    values = measures.signal(trace, recurrent=network.recurrent)
+    ratio = None
+    if len(values) > 1 and (values[-1] != 0).all():
+        ratios = measures.end_to_end(values, measures.floor_of(trace))
+        ratio = over_members("output_grad_norm", ratios)
+    return {
+        "grad_ratio": ratio,
+        "saturated_fraction": _share(trace, "saturated_fraction"),
+        "dead_fraction": _share(trace, "dead_fraction"),
+    }
+
+
+def _share(trace: Trace, statistic: str) -> Interval | None:
+    """Return the mean share over the hidden layers (gates do not saturate)."""
+    places = [
+        place
+        for place in measures.path(trace, statistic)
+        if statistic != "saturated_fraction" or not trace.layers[place].gate
+    ]
+    if not places:
+        return None
+    return interval(trace.columns[statistic][-1, places].mean(axis=0))
+
+
+def _rows(
+    tried: Sequence[_Tried], starts: dict[NetworkSpec, dict[str, Any]], spec: CompareFixesSpec
+) -> list[dict[str, Any]]:
+    """Return a row a fix and optimizer, each judged against the baseline of its optimizer."""
+    baselines = {one.optimizer: one for one in tried if one.fix.label == "baseline"}
+    others = [one for one in tried if one.fix.label != "baseline"]
+    raw = [paired_p_value(one.accuracy - baselines[one.optimizer].accuracy) for one in others]
+    adjusted = dict(zip(map(id, others), holm(raw), strict=True))
+    rows = []
+    for one in tried:
+        record, best = one.trainings.record, one.best
+        reached = record.steps_to_target[best]
+        p_value = adjusted.get(id(one), 1.0)
+        gain = float(one.accuracy.mean() - baselines[one.optimizer].accuracy.mean())
+        rows.append(
+            {
+                "label": one.fix.label,
+                "fix": one.fix.label,
+                "optimizer": one.optimizer,
+                "best_lr": one.trainings.best_rate,
+                **starts[one.fix.network],
+                "test_accuracy": interval(one.accuracy),
+                "validation_accuracy": interval(record.val_accuracy[-1, best]),
+                "steps_to_target": interval(reached) if (reached > 0).all() else None,
+                "diverged": int(record.diverged.sum()),
+                "seconds": float(record.seconds[best].mean()),
+                "p_value": p_value,
+                "usable_decades": _usable(one.trainings),
+                "verdict": _verdict(one, p_value, gain, spec.target),
+            }
+        )
+    return rows
+
+
+def _verdict(one: _Tried, p_value: float, gain: float, target: float) -> str:
+    if one.fix.label == "baseline":
+        return "baseline"
+    if p_value >= _SIGNIFICANT:
+        return "no effect"
+    if gain < 0:
+        return "harms"
+    return "cures" if one.accuracy.mean() >= target else "helps"
+
+
+def _usable(trainings: Trainings) -> float:
+    """Return the width, in decades, of the rates whose accuracy is near the best one tried."""
+    rates = np.array(sorted(set(trainings.rates.tolist())))
+    scores = np.array([trainings.score(rate)[0] for rate in rates])
+    near = np.log10(rates[scores >= scores.max() - _NEAR])
+    step = np.log10(rates[1] / rates[0]) if len(rates) > 1 else 0.0
+    return float(near.max() - near.min() + step)
+
+
+def _norms(tried: Sequence[_Tried]) -> list[dict[str, Any]]:
+    """Return the gradient norm over time (median over seeds) with and without clipping."""
+    shown = []
+    for one in tried:
+        if one.fix.label in ("baseline", "clip_norm", "clip_value"):
+            norms = one.trainings.record.gradient_norm[:, one.best]
+            every = max(1, len(norms) // 100)
+            shown.append(
+                {
+                    "label": one.fix.label,
+                    "optimizer": one.optimizer,
+                    "steps": list(range(1, len(norms) + 1, every)),
+                    "gradient_norm": [_middle(values) for values in norms[::every]],
+                }
+            )
+    return shown
+
+
+def _middle(values: np.ndarray) -> float:
+    """Return the median of the finite values, NaN where none is."""
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if finite.size else float("nan")

@@ -1,0 +1,91 @@
+"""Every wrong input: one sentence, the option, what is accepted, exit code 2."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+RunCli = Callable[..., Any]
+
+MESSAGES = {
+    "gradients --act sigmod": (
+        "--act: unknown name 'sigmod'; did you mean sigmoid? (or package.module:Name)"
+    ),
+    "gradients --init he_norml": "--init: unknown name 'he_norml'; did you mean he_normal?",
+    "gradients --net mpl": "--net: unknown name 'mpl'; did you mean mlp?",
+    "gradients --norm bach": "--norm: unknown name 'bach'; did you mean batch?",
+    "gradients --depth 0": "--depth: got 0; accepted: from 1 to 10000",
+    "gradients --depth 10001": "--depth: got 10001; accepted: from 1 to 10000",
+    "gradients --dropout 1": "--dropout: got 1; accepted: at least 0 and less than 1",
+    "gradients --seeds 0": "--seeds: got 0; accepted: at least 1",
+    "gradients --device gpu": ("--device: unknown name 'gpu'; did you mean cpu?"),
+    "gradients --lr 0.1": "--lr: needs --train STEPS, as nothing is trained without it",
+    "gradients --train 5 --lr -1": "--lr: got -1; accepted: a number above 0",
+    "gradients --train 5 --optimizer adm": (
+        "--optimizer: unknown name 'adm'; did you mean adam? (or package.module:Name)"
+    ),
+    "gradients --net lstm --act relu": (
+        "--act: got relu, but the gates of lstm are sigmoid and tanh; leave it out"
+    ),
+    "gradients --lang de": "--lang: unknown name 'de'; accepted: en, fr",
+    "gradients --fail-on info": ("--fail-on: unknown name 'info'; accepted: warning, critical"),
+    "compare-optimizers --optimizers sgd,adm": (
+        "--optimizers: unknown name 'adm'; did you mean adam? (or package.module:Name)"
+    ),
+    "compare-optimizers --tune all": "--tune: unknown name 'all'; accepted: lr, full",
+    "compare-fixes --problem vanish": ("--problem: unknown name 'vanish'; did you mean vanishing?"),
+    "compare-fixes --problem vanishing --act relu": (
+        "--problem: names a whole network; leave out --net, --depth, --width, --act, --init and "
+        "--norm, or leave out --problem"
+    ),
+}
+
+
+@pytest.mark.parametrize("arguments", MESSAGES)
+def test_message(run_cli: RunCli, arguments: str) -> None:
+    done = run_cli(*shlex.split(arguments))
+    assert done.err == f"nndiag: {MESSAGES[arguments]}\n"
+    assert (done.code, done.out) == (2, "")
+
+
+def test_outputs_are_checked_before_the_run(run_cli: RunCli, tmp_path: Path) -> None:
+    lost = tmp_path / "no" / "where.json"
+    done = run_cli("gradients", "--json", str(lost))
+    assert done.code == 2
+    assert done.err == f"nndiag: --json: the folder {lost.parent} does not exist\n"
+    done = run_cli("gradients", "--json", str(tmp_path))
+    assert done.err == f"nndiag: --json: {tmp_path} is a folder\n"
+
+
+def test_ctrl_c_keeps_the_training_so_far(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nndiag.training import short
+
+    real, taken = short._step, 0
+
+    def step(*arguments: Any) -> Any:
+        nonlocal taken
+        taken += 1
+        if taken == 8:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(short, "_step", step)
+    done = run_cli("gradients", "--depth", "3", "--act", "relu", "--train", "100", "--json", "-")
+    assert done.code == 130
+    assert '"interrupted": true' in done.out
+
+
+def test_a_closed_pipe_is_no_error(python: Callable[..., Any]) -> None:
+    done = python(
+        "import subprocess, sys\n"
+        "first = subprocess.Popen([sys.executable, '-m', 'nndiag', 'gradients', '--depth', '3',"
+        " '--seeds', '1'], stdout=subprocess.PIPE, stderr=subprocess.PIPE)\n"
+        "first.stdout.close()\n"
+        "print(first.stderr.read().decode())\n"
+        "sys.exit(first.wait())"
+    )
+    assert "Traceback" not in done.stdout + done.stderr
