@@ -24,7 +24,15 @@ from nndiag.schema.spec_compare import CompareFixesSpec
 from nndiag.schema.trace import Trace
 from nndiag.training import devices, initial
 from nndiag.training.members import Settings, TensorData
-from nndiag.training.tuning import Bench, Candidate, Trainings, joined, rate_grid, trial
+from nndiag.training.tuning import (
+    Bench,
+    Candidate,
+    Request,
+    Trainings,
+    joined,
+    rate_grid,
+    trials,
+)
 from nndiag.zoo import optimizers
 
 #: Seeds that choose the learning rate; all seeds then run at the best one.
@@ -69,19 +77,20 @@ def run(spec: CompareFixesSpec, *, watch: Watch | None = None) -> Result:
     tried: list[_Tried] = []
     interrupted = False
     try:
-        for fix in offered:
+        for alike in _by_structure(offered):
             for name in spec.optimizers:
                 bench = Bench(
                     splits=splits, data=data, settings=_settings(name, spec), progress=tally.add
                 )
-                tried.append(_try(fix, name, spec, bench))
-                tally.finish_one()
+                tried.extend(_try(alike, name, spec, bench))
     except KeyboardInterrupt:
         interrupted = True
     starts = {
         network: _start(network, spec, splits, device)
         for network in dict.fromkeys(one.fix.network for one in tried)
     }
+    order = {fix.label: place for place, fix in enumerate(offered)}
+    tried.sort(key=lambda one: order[one.fix.label])
     rows = _rows(tried, starts, spec)
     return Result(
         command="compare-fixes",
@@ -104,21 +113,16 @@ def run(spec: CompareFixesSpec, *, watch: Watch | None = None) -> Result:
 
 
 class _Tally:
-    """Turns member-steps into progress; a candidate that needs fewer steps still counts fully."""
+    """Turns member-steps into progress."""
 
     def __init__(self, candidates: int, spec: CompareFixesSpec, watch: Watch) -> None:
         grid = min(_GRID_SEEDS, spec.seeds)
-        self._each = (spec.rates * grid + spec.seeds - grid) * spec.steps
-        self._watch, self._done, self._complete = watch, 0, 0
-        watch.stage(_("training steps"), candidates * self._each)
+        each = (spec.rates * grid + spec.seeds - grid) * spec.steps
+        self._watch, self._done = watch, 0
+        watch.stage(_("training steps"), candidates * each)
 
     def add(self, steps: int) -> None:
         self._done += steps
-        self._watch.update(self._done)
-
-    def finish_one(self) -> None:
-        self._complete += 1
-        self._done = self._complete * self._each
         self._watch.update(self._done)
 
 
@@ -132,20 +136,39 @@ def _settings(name: str, spec: CompareFixesSpec) -> Settings:
     )
 
 
-def _try(fix: Fix, name: str, spec: CompareFixesSpec, bench: Bench) -> _Tried:
-    """Choose the rate on two seeds, then run the others at it."""
-    candidate = Candidate(network=fix.network, clip_norm=fix.clip_norm, clip_value=fix.clip_value)
-    centre = (optimizers.parse(name).lr or 1e-3) * fix.rate_scale
+def _by_structure(offered: Sequence[Fix]) -> list[list[Fix]]:
+    """Group fixes whose networks differ in their numbers only: these train as one population."""
+    groups: dict[NetworkSpec, list[Fix]] = {}
+    for fix in offered:
+        groups.setdefault(replace(fix.network, init=""), []).append(fix)
+    return list(groups.values())
+
+
+def _try(alike: Sequence[Fix], name: str, spec: CompareFixesSpec, bench: Bench) -> list[_Tried]:
+    """Choose each fix's rate on two seeds, then run the other seeds at it."""
+    textbook = optimizers.parse(name).lr or 1e-3
     seeds = range(spec.seed, spec.seed + spec.seeds)
     first, later = seeds[:_GRID_SEEDS], seeds[_GRID_SEEDS:]
-    found = trial(candidate, bench, rate_grid(centre, spec.rates), first)
-    count = len(found.rates)
+
+    def request(fix: Fix, rates: Sequence[float], seeds: Sequence[int]) -> Request:
+        candidate = Candidate(
+            network=fix.network, clip_norm=fix.clip_norm, clip_value=fix.clip_value
+        )
+        return Request(candidate=candidate, rates=rates, seeds=seeds)
+
+    grids = [rate_grid(textbook * fix.rate_scale, spec.rates) for fix in alike]
+    found = trials([request(f, g, first) for f, g in zip(alike, grids, strict=True)], bench)
     if later:
-        best = found.best_rate
-        rest = trial(candidate, bench, [best], later)
-        count += len(rest.rates)
-        found = replace(joined(found, rest), chosen=best)
-    return _Tried(fix=fix, optimizer=name, trainings=found, count=count)
+        best = [one.best_rate for one in found]
+        rest = trials([request(f, [r], later) for f, r in zip(alike, best, strict=True)], bench)
+        found = [
+            replace(joined(one, more), chosen=rate)
+            for one, more, rate in zip(found, rest, best, strict=True)
+        ]
+    return [
+        _Tried(fix=fix, optimizer=name, trainings=one, count=len(one.rates))
+        for fix, one in zip(alike, found, strict=True)
+    ]
 
 
 def _start(

@@ -7,101 +7,127 @@ import math
 import numpy as np
 
 from nndiag.probe import statistics
-from nndiag.probe.buffer import Key, Row
+from nndiag.probe.buffer import MOST_LAYOUTS, Row
 from nndiag.probe.columns import BY_CALL, Columns, Layout
 from nndiag.probe.layers import Layer
 from nndiag.schema.trace import STATISTICS, LayerInfo, Trace
 
 #: Sizes between which a float32 norm is right to 1e-6.
 _SAFE = (1e-15, 1e15)
-_NORMS = ("grad", "weight_grad", "weight", "update")
-_GRADIENTS = ("grad", "weight_grad")
+_NORMS = {"grad", "weight_grad", "weight", "update", "norm"}
+#: A mean this many times the spread is taken off before squaring in float32.
+_FAR = 2.0
 
 
 class History:
-    """Columns of every row kept.
+    """Columns of the rows kept, evenly spread over the run.
 
     Args:
-        capacity: when more rows than this are kept, every second one is dropped, except the first,
-            the last, those with the largest gradient and loss, and the first that is not finite.
+        capacity: when more rows are recorded only each second one is kept from then on, and so
+            forth. Kept whatever their place: the last, the largest gradient, the largest loss, and
+            the first that is not finite.
+        every: steps between two rows.
     """
 
-    def __init__(self, capacity: int) -> None:
-        self._capacity = max(capacity, 8)
+    def __init__(self, capacity: int, every: int = 1) -> None:
+        self._capacity, self._every = max(capacity, 8), every
+        self._stride = 1
         self._steps: list[int] = []
         self._columns: list[Columns] = []
-        self._layouts: dict[tuple[Key, ...], Layout] = {}
+        self._layouts: dict[bytes, Layout] = {}
         self._samples = 1
 
     def extend(self, rows: list[Row], layers: list[Layer]) -> None:
         """Take rows from the buffer; learns which layers need float64 norms."""
         for row in rows:
-            row = _unscaled(row)
-            layout = self._layouts.get(row.keys)
-            if layout is None:
-                self._layouts = {row.keys: Layout(row.keys, len(layers), [x.calls for x in layers])}
-                layout = self._layouts[row.keys]
             self._samples = max(self._samples, row.samples)
             self._steps.append(row.step)
-            self._columns.append(layout.columns(row))
-            if len(self._steps) > self._capacity:
-                self._thin()
-        _choose_precision(rows[-1], layers)
+            self._columns.append(self._layout(row, len(layers)).columns(row))
+        self._thin()
+        if rows:
+            _choose_precision(rows[-1], self._columns[-1], layers)
+
+    def _layout(self, row: Row, layers: int) -> Layout:
+        layout = self._layouts.get(row.signature)
+        if layout is None or layout.layers != layers:
+            if len(self._layouts) >= MOST_LAYOUTS:
+                self._layouts.clear()
+            layout = self._layouts[row.signature] = Layout(row.keys, layers)
+        return layout
 
     def _thin(self) -> None:
-        keep = set(range(0, len(self._steps), 2)) | {len(self._steps) - 1} | self._extremes()
-        self._steps = [step for place, step in enumerate(self._steps) if place in keep]
-        self._columns = [row for place, row in enumerate(self._columns) if place in keep]
+        while True:
+            keep = [row for row, step in enumerate(self._steps) if self._on_grid(step)]
+            if len(keep) <= self._capacity:
+                break
+            self._stride *= 2
+        kept = sorted({*keep, *self._extremes(), len(self._steps) - 1})
+        self._steps = [self._steps[row] for row in kept]
+        self._columns = [self._columns[row] for row in kept]
+
+    def _on_grid(self, step: int) -> bool:
+        return step // self._every % self._stride == 0
 
     def _extremes(self) -> set[int]:
         """Return the rows with the largest gradient and loss and the first non-finite one."""
         gradient = np.array([_largest(row, "output_grad_norm") for row in self._columns])
         loss = np.array([row.loss for row in self._columns])
-        places = set()
+        rows = set()
         for values in (gradient, loss):
             if np.isfinite(values).any():
-                places.add(int(np.argmax(np.where(np.isfinite(values), values, -np.inf))))
-        broken = np.flatnonzero(~np.isfinite(gradient))
-        return places | ({int(broken[0])} if broken.size else set())
+                rows.add(int(np.argmax(np.where(np.isfinite(values), values, -np.inf))))
+            broken = np.flatnonzero(~np.isfinite(values))
+            if broken.size:
+                rows.add(int(broken[0]))
+        return rows
 
-    def trace(self, order: list[Layer], layers: list[Layer]) -> Trace:
+    def trace(self, order: list[Layer]) -> Trace:
         """Return everything kept; layers that never ran are left out."""
+        places = sorted(range(len(order)), key=lambda place: order[place].rank)
+        ordered = [order[place] for place in places]
         rows, count = self._columns, len(order)
         names = [name for name in STATISTICS if any(name in row.values for row in rows)]
-        absent = np.full(count, np.nan)
-        columns = {
-            name: np.stack([_padded(row.values.get(name, absent), count) for row in rows])[
-                :, :, None
-            ]
-            for name in names
-        }
-        present = {
-            name: np.any(
-                [_padded(row.present.get(name, absent == 0), count) == 1 for row in rows], axis=0
-            )
-            for name in names
-        }
+        columns, missing = {}, {}
+        for name in names:
+            table = np.full((len(rows), count), np.nan)
+            there = np.zeros(count, bool)
+            for at, row in enumerate(rows):
+                if name in row.values:
+                    present = np.flatnonzero(row.present[name])
+                    table[at, present] = row.values[name][present]
+                    there[present] = True
+            columns[name], missing[name] = table[:, places, None], ~there[places]
         return Trace(
-            layers=tuple(_info(layer, place, count) for place, layer in enumerate(order)),
+            layers=tuple(_info(layer, at, count) for at, layer in enumerate(ordered)),
             steps=np.array(self._steps, dtype=int),
             columns=columns,
-            missing={name: ~there for name, there in present.items()},
+            missing=missing,
             by_call=self._by_call(order),
-            floor=np.array([_floor(layer, self._samples * layer.output_size) for layer in order]),
+            floor=np.array([_floor(layer, self._samples * layer.output_size) for layer in ordered]),
             weight_floor=np.array(
-                [_floor(layer, sum(weight.numel() for weight in layer.weights)) for layer in order]
+                [
+                    _floor(layer, sum(weight.numel() for weight in layer.weights))
+                    for layer in ordered
+                ]
             ),
             loss=np.array([[row.loss] for row in rows]).reshape(-1, 1),
         )
 
     def _by_call(self, order: list[Layer]) -> dict[str, dict[str, np.ndarray]]:
+        """Return (S, 1, T) tables; NaN beyond the calls that a row has."""
         tables: dict[str, dict[str, np.ndarray]] = {}
         for name in BY_CALL:
             for place, layer in enumerate(order):
                 rows = [row.by_call.get(name, {}).get(place) for row in self._columns]
-                if rows and all(row is not None for row in rows):
-                    stacked = np.stack([np.asarray(row)[: layer.calls] for row in rows])
-                    tables.setdefault(name, {})[layer.name] = stacked[:, None, :]
+                if all(row is None for row in rows):
+                    continue
+                table = np.full((len(rows), 1, layer.calls), np.nan)
+                for at, row in enumerate(rows):
+                    if row is not None:
+                        table[at, 0, : len(row)] = row
+                    elif name in self._columns[at].values:  # ran once in this step
+                        table[at, 0, 0] = self._columns[at].values[name][place]
+                tables.setdefault(name, {})[layer.name] = table
         return tables
 
     def latest(self) -> tuple[int, float, list[float]]:
@@ -112,40 +138,28 @@ class History:
         return self._steps[-1], self._columns[-1].loss, norms.tolist()
 
 
-def _unscaled(row: Row) -> Row:
-    """Divide gradients by the loss scale, where one was recorded."""
-    scale = [value for key, value in zip(row.keys, row.values, strict=True) if key.kind == "scale"]
-    if not scale:
-        return row
-    values = row.values.copy()
-    for place, key in enumerate(row.keys):
-        if key.kind in _GRADIENTS:
-            values[place] /= scale[0]
-        elif key.kind == "loss" and math.isfinite(scale[0]):
-            continue
-    return Row(row.step, row.samples, row.keys, values)
+def _choose_precision(row: Row, columns: Columns, layers: list[Layer]) -> None:
+    """Choose from the newest row how each layer's sums accumulate from now on.
 
-
-def _choose_precision(row: Row, layers: list[Layer]) -> None:
-    """Let layers whose norms left the safe range of float32 accumulate in float64."""
-    extreme = set()
-    for key, value in zip(row.keys, row.values, strict=True):
-        if key.kind in _NORMS and not (_SAFE[0] < value < _SAFE[1]):
-            extreme.add(key.layer)
+    Layers whose norms left the safe range of float32 go on in float64; those whose mean activation
+    is large beside its spread subtract it first.
+    """
+    extreme = {
+        key.layer
+        for key, value in zip(row.keys, row.values, strict=True)
+        if key.kind in _NORMS and not (_SAFE[0] < value < _SAFE[1])
+    }
+    means = columns.values.get("activation_mean", np.zeros(len(layers)))
+    stds = columns.values.get("activation_std", np.zeros(len(layers)))
     for place, layer in enumerate(layers):
         layer.exact = place in extreme
+        far = math.isfinite(means[place]) and abs(means[place]) > _FAR * stds[place]
+        layer.centre = float(means[place]) if far else 0.0
 
 
 def _largest(row: Columns, name: str) -> float:
     values = row.values.get(name)
     return float(np.max(values)) if values is not None and values.size else math.nan
-
-
-def _padded(values: np.ndarray, count: int) -> np.ndarray:
-    """Return (L,) values where a layer first ran after this row was recorded."""
-    if len(values) == count:
-        return values
-    return np.concatenate([values, np.full(count - len(values), np.nan)])
 
 
 def _info(layer: Layer, place: int, count: int) -> LayerInfo:

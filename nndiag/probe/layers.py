@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 from torch.nn.utils.parametrize import ParametrizationList
 
 from nndiag.theory.saturation import Tails
@@ -19,8 +21,10 @@ class Layer:
         weights: its own parameters of two or more axes.
         unit_axis: the axis of units in its output (channels of a convolution: 1).
         activation: repr of the activation that follows, None until one is seen.
-        exact: accumulate its norms in float64 (small or large values, or an exact probe).
-        position: order of first execution, from 0; None until it has run.
+        exact: accumulate its norms in float64 (small or large values, or not known yet).
+        centre: a number near the mean activation, 0 unless the mean is large beside the spread.
+        position: its place among the layers that ran, by the first recorded call; -1 until then.
+        rank: its place in the order of first execution, recorded or not.
         live: (U,) whether a unit had a non-zero slope in this window and in the one before.
     """
 
@@ -31,7 +35,9 @@ class Layer:
     activation: str | None = None
     tails: Tails | None = None
     exact: bool = True
-    position: int | None = None
+    centre: float = 0.0
+    position: int = -1
+    rank: float = -1
     calls: int = 0
     output_size: int = 0
     live: list[Tensor | None] = field(default_factory=lambda: [None, None])
@@ -59,27 +65,54 @@ _CONVOLUTIONS = (
 
 
 def find_layers(model: nn.Module) -> list[Layer]:
-    """Return every module with a parameter of at least two axes of its own, in definition order."""
+    """Return every module with a matrix of its own, in definition order.
+
+    A module that contains layers is one itself only if it owns a matrix that is called a weight:
+    the position table of a vision transformer makes no layer of the whole model.
+    """
     layers = []
     for name, module in model.named_modules():
-        if isinstance(module, ParametrizationList):
-            continue
+        if isinstance(module, ParametrizationList | NonDynamicallyQuantizableLinear):
+            continue  # the latter is a part of nn.MultiheadAttention that is never called
         weights = _matrices(module)
-        if weights:
+        if weights and (_called_weight(module) or not _contains_layers(module)):
             axis = 1 if isinstance(module, _CONVOLUTIONS) else -1
             layers.append(Layer(name or "model", module, weights, axis))
     return layers
 
 
+def _contains_layers(module: nn.Module) -> bool:
+    return any(
+        _matrices(inner)
+        for inner in module.modules()
+        if inner is not module and not isinstance(inner, ParametrizationList)
+    )
+
+
+def _called_weight(module: nn.Module) -> bool:
+    names = [name for name, matrix in _own(module) if _is_matrix(name, matrix)]
+    return any(name.lower().startswith("w") or "weight" in name for name in names)
+
+
 def _matrices(module: nn.Module) -> list[nn.Parameter]:
-    own = list(module.parameters(recurse=False))
-    for lists in getattr(module, "parametrizations", {}).values():
-        own.extend(lists.parameters(recurse=False))
-    return [
-        parameter
-        for parameter in own
-        if not isinstance(parameter, nn.parameter.UninitializedParameter) and parameter.ndim >= 2
-    ]
+    if isinstance(module, nn.modules.batchnorm._NormBase):
+        return []  # lazy ones do not show yet that their weight is a vector
+    return [matrix for name, matrix in _own(module) if _is_matrix(name, matrix)]
+
+
+def _own(module: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """Return the module's own parameters; of a parametrised one, those it is computed from."""
+    own = list(module.named_parameters(recurse=False))
+    parametrised: Any = getattr(module, "parametrizations", {})
+    for name, lists in parametrised.items():
+        own.extend((name, matrix) for matrix in lists.parameters(recurse=False))
+    return own
+
+
+def _is_matrix(name: str, parameter: nn.Parameter) -> bool:
+    if isinstance(parameter, nn.parameter.UninitializedParameter):
+        return name != "bias"  # of a lazy layer: it gets its shape in the first pass
+    return parameter.ndim >= 2
 
 
 def first_tensor(value: object) -> Tensor | None:

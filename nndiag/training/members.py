@@ -6,7 +6,7 @@ Axes: M member, B sample of a batch, E evaluation.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -107,17 +107,29 @@ class Record:
         return {name: value[member] for name, value in self.states.items()}
 
 
+_COLUMNS = (
+    *("loss", "gradient_norm", "val_loss", "val_accuracy", "test_loss"),
+    *("test_accuracy", "diverged", "steps_to_target", "seconds"),
+)
+
+
 def join(records: list[Record]) -> Record:
     """Put records of the same settings side by side along M."""
     columns = {
         name: np.concatenate([getattr(record, name) for record in records], axis=-1)
-        for name in (
-            *("loss", "gradient_norm", "val_loss", "val_accuracy", "test_loss"),
-            *("test_accuracy", "diverged", "steps_to_target", "seconds"),
-        )
+        for name in _COLUMNS
     }
-    states = {
-        name: torch.cat([record.states[name] for record in records]) for name in records[0].states
-    }
+    states = {}
+    if len({tuple(record.states) for record in records}) == 1:
+        names = records[0].states
+        states = {name: torch.cat([record.states[name] for record in records]) for name in names}
     notes = tuple(dict.fromkeys(note for record in records for note in record.notes))
-    return Record(evaluated=records[0].evaluated, notes=notes, states=states, **columns)
+    return replace(records[0], notes=notes, states=states, **columns)
+
+
+def take(record: Record, places: np.ndarray) -> Record:
+    """Return the members at these places, in this order."""
+    columns = {name: getattr(record, name)[..., places] for name in _COLUMNS}
+    index = torch.from_numpy(places)
+    states = {name: value[index] for name, value in record.states.items()}
+    return replace(record, states=states, **columns)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nndiag.locales import _
 from nndiag.training.lanes import Lanes
-from nndiag.training.members import Member, Record, Settings, TensorData, join
+from nndiag.training.members import Member, Record, Settings, TensorData, join, take
 from nndiag.training.short import flushed_denormals
 from nndiag.training.single import train_one
 from nndiag.training.stacked import Stacked
@@ -66,7 +66,8 @@ def train(
         return _train_chunk(models, chosen, settings, data, lanes.checked(progress))
 
     records = lanes.map(work, chunks)
-    return _reordered(join(records), [place for chunk in chunks for place in chunk])
+    order = [place for chunk in chunks for place in chunk]
+    return take(join(records), np.argsort(order))
 
 
 def _train_chunk(
@@ -266,16 +267,3 @@ def _chunks(
     remaining = iter(places)
     while chunk := list(itertools.islice(remaining, size)):
         yield chunk
-
-
-def _reordered(record: Record, order: list[int]) -> Record:
-    """Return the record with member k where `order` says k."""
-    back = np.argsort(order)
-    columns = {
-        field.name: getattr(record, field.name)[..., back]
-        for field in fields(record)
-        if field.name not in ("evaluated", "notes", "states")
-    }
-    index = torch.from_numpy(back)
-    states = {name: value[index] for name, value in record.states.items()}
-    return replace(record, states=states, **columns)

@@ -13,7 +13,7 @@ from torch import nn
 from nndiag.datasets.splits import Splits
 from nndiag.schema.spec import NetworkSpec
 from nndiag.training.initial import first_batch
-from nndiag.training.members import Member, Record, Settings, TensorData, join
+from nndiag.training.members import Member, Record, Settings, TensorData, join, take
 from nndiag.training.population import Progress, train
 from nndiag.zoo import activations, initialisations, networks
 
@@ -81,11 +81,23 @@ def rate_grid(centre: float, count: int, ratio: float = 10**0.5) -> list[float]:
     return [centre * ratio ** (k - (count - 1) // 2) for k in range(count)]
 
 
-def trial(
-    candidate: Candidate, bench: Bench, rates: Sequence[float], seeds: Sequence[int]
-) -> Trainings:
-    """Train the candidate with every rate and seed; seed s draws network and data order alike."""
-    pairs = [(rate, seed) for rate in rates for seed in seeds]
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A candidate with the learning rates and seeds to train it with, all combinations."""
+
+    candidate: Candidate
+    rates: Sequence[float]
+    seeds: Sequence[int]
+
+
+def trials(requests: Sequence[Request], bench: Bench) -> list[Trainings]:
+    """Train candidates of one structure together; seed s draws network and data order alike."""
+    entries = [
+        (request.candidate, rate, seed)
+        for request in requests
+        for rate in request.rates
+        for seed in request.seeds
+    ]
     members = [
         Member(
             seed=seed,
@@ -94,15 +106,30 @@ def trial(
             clip_norm=candidate.clip_norm,
             clip_value=candidate.clip_value,
         )
-        for rate, seed in pairs
+        for candidate, rate, seed in entries
     ]
-    build = drawn(candidate.network, bench, [seed for _rate, seed in pairs])
+    build = _drawn([(candidate.network, seed) for candidate, _rate, seed in entries], bench)
     record = train(build, members, bench.settings, bench.data, bench.progress)
-    return Trainings(
-        record=record,
-        rates=np.array([rate for rate, _seed in pairs]),
-        seeds=np.array([seed for _rate, seed in pairs]),
-    )
+    found, start = [], 0
+    for request in requests:
+        count = len(request.rates) * len(request.seeds)
+        places = np.arange(start, start + count)
+        start += count
+        found.append(
+            Trainings(
+                record=take(record, places),
+                rates=np.repeat(np.array(request.rates, dtype=float), len(request.seeds)),
+                seeds=np.tile(np.array(request.seeds), len(request.rates)),
+            )
+        )
+    return found
+
+
+def trial(
+    candidate: Candidate, bench: Bench, rates: Sequence[float], seeds: Sequence[int]
+) -> Trainings:
+    """Train one candidate with every rate and seed."""
+    return trials([Request(candidate=candidate, rates=rates, seeds=seeds)], bench)[0]
 
 
 def joined(first: Trainings, second: Trainings) -> Trainings:
@@ -114,23 +141,23 @@ def joined(first: Trainings, second: Trainings) -> Trainings:
     )
 
 
-def drawn(spec: NetworkSpec, bench: Bench, seeds: Sequence[int]) -> Callable[[int], nn.Module]:
-    """Return a builder of network number k, drawn from seeds[k]."""
-    init, act = initialisations.parse(spec.init), activations.parse(spec.act)
+def _drawn(wanted: Sequence[tuple[NetworkSpec, int]], bench: Bench) -> Callable[[int], nn.Module]:
+    """Return a builder of network number k, of the k-th spec and drawn from the k-th seed."""
 
     def build(place: int) -> nn.Module:
+        spec, seed = wanted[place]
+        init, act = initialisations.parse(spec.init), activations.parse(spec.act)
         model = networks.build(spec, bench.splits.input_shape, len(bench.splits.classes))
         model = model.to(bench.device)
         batch = None
         if init.needs_batch:
-            batch, _y = first_batch(
-                bench.splits, bench.settings.batch_size, seeds[place], bench.device
-            )
+            size = bench.settings.batch_size
+            batch, _y = first_batch(bench.splits, size, seed, bench.device)
         initialisations.initialise(
             model,
             init,
             act,
-            generator=torch.Generator().manual_seed(seeds[place]),
+            generator=torch.Generator().manual_seed(seed),
             bias_std=spec.bias_std,
             batch=batch,
         )
