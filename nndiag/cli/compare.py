@@ -92,11 +92,11 @@ def compare_optimizers(
     _check(spec.network, spec.data, spec.optimizers)
 
     from nndiag.experiments import compare_optimizers as experiment
-    from nndiag.report import compare_optimizers_view as view
+    from nndiag.report import comparisons
 
     with display() as shown:
         result = experiment.run(spec, watch=shown)
-    code = outputs.deliver(result, view.compare_optimizers(result))
+    code = outputs.deliver(result, comparisons.compare_optimizers(result))
     return INTERRUPTED_EXIT if result.result["interrupted"] else code
 
 
@@ -168,11 +168,11 @@ def compare_fixes(
     _check(spec.network, spec.data, spec.optimizers)
 
     from nndiag.experiments import compare_fixes as experiment
-    from nndiag.report import compare_fixes_view as view
+    from nndiag.report import comparisons
 
     with display() as shown:
         result = experiment.run(spec, watch=shown)
-    code = outputs.deliver(result, view.compare_fixes(result))
+    code = outputs.deliver(result, comparisons.compare_fixes(result))
     return INTERRUPTED_EXIT if result.result["interrupted"] else code
 
 
