@@ -71,7 +71,7 @@ def compare_optimizers(
     fail_on: options.FailOn = None,
     lang: options.Language = None,
 ) -> int:
-    outputs = Outputs(json=json, plot=plot, fail_on=fail_on, command="compare-optimizers")
+    outputs = Outputs(json=json, plot=plot, fail_on=fail_on)
     network = network_spec(
         net, depth, width, act, init, norm, usual_depth=3, usual_width=32, usual_act="relu"
     )
@@ -120,7 +120,9 @@ def compare_fixes(
     steps: Annotated[
         int | None, typer.Option(help=_("Optimizer steps of every training (default 300)."))
     ] = None,
-    batch_size: BatchSize = 64,
+    batch_size: Annotated[
+        int | None, typer.Option(help=_("Samples of a batch (default 64; recurrent nets 32)."))
+    ] = None,
     rates: Annotated[int, typer.Option(help=_("Learning rates tried for each fix."))] = 4,
     seeds: Seeds = 5,
     target_accuracy: TargetAccuracy = 0.9,
@@ -134,7 +136,7 @@ def compare_fixes(
     fail_on: options.FailOn = None,
     lang: options.Language = None,
 ) -> int:
-    outputs = Outputs(json=json, plot=plot, fail_on=fail_on, command="compare-fixes")
+    outputs = Outputs(json=json, plot=plot, fail_on=fail_on)
     own = (depth, width, act, init) != (None,) * 4 or net != "mlp" or norm != "none"
     if own and problem is not None:
         raise UsageError(
@@ -158,7 +160,7 @@ def compare_fixes(
         data=DataSpec(name=data, root=data_root, target=target),
         optimizers=_names(optimizers, usual),
         steps=steps if steps is not None else (600 if network.recurrent else 300),
-        batch_size=batch_size,
+        batch_size=batch_size if batch_size is not None else (32 if network.recurrent else 64),
         rates=rates,
         seeds=seeds,
         seed=seed,

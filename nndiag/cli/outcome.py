@@ -27,7 +27,6 @@ class Outputs:
     json: Path | None = None
     plot: Path | None = None
     fail_on: str | None = None
-    command: str = "gradients"
 
     def __post_init__(self) -> None:
         if self.fail_on not in (None, "warning", "critical"):

@@ -26,6 +26,7 @@ def reading(rows: Sequence[Row], target: float) -> list[str]:
         *_family(rows, _("initialisation alone"), lambda fix: fix.startswith("init=")),
         *_family(rows, _("clipping alone"), lambda fix: fix in ("clip_norm", "clip_value")),
         *_divergence(rows),
+        *_clipping(rows),
     ]
 
 
@@ -119,6 +120,33 @@ def _divergence(rows: Sequence[Row]) -> list[str]:
                         optimizer=row["optimizer"],
                         before=row["diverged"],
                         after=clipped["diverged"],
+                    )
+                )
+    return sentences
+
+
+def _clipping(rows: Sequence[Row]) -> list[str]:
+    """Compare clipping with the baseline, each at its own best rate, and their usable rates."""
+    table = _by_fix(rows)
+    sentences = []
+    for row in table.get("baseline", []):
+        for clipped in table.get("clip_norm", []):
+            if clipped["optimizer"] != row["optimizer"]:
+                continue
+            gain = clipped["test_accuracy"].mean - row["test_accuracy"].mean
+            if gain > 0.02:
+                sentences.append(
+                    _(
+                        "{optimizer}, tuned against tuned: {before} as it is, {after} with the "
+                        "gradient norm clipped (p = {p:.2g}); best rate {slow:.2g} against "
+                        "{fast:.2g}."
+                    ).format(
+                        optimizer=row["optimizer"],
+                        before=_percent(row),
+                        after=_percent(clipped),
+                        p=clipped["p_value"],
+                        slow=row["best_lr"],
+                        fast=clipped["best_lr"],
                     )
                 )
     return sentences

@@ -209,6 +209,7 @@ def _fix_columns(rows: Sequence[Row], glyphs: Glyphs) -> list[Column]:
         _column(_("dead%"), rows, lambda r: _maybe(r["dead_fraction"], percent), rank=2),
         _column(_("best lr"), rows, lambda r: compact(r["best_lr"], 2), rank=1),
         _column(_("steps"), rows, lambda r: _steps(r["steps_to_target"]), rank=1),
+        _column(_("decades"), rows, lambda r: compact(r["usable_decades"], 2), rank=1),
         _column(_("test %"), rows, lambda r: _accuracy(r["test_accuracy"], glyphs)),
         _column(_("div."), rows, lambda r: count(r["diverged"])),
         _column(_("verdict"), rows, lambda r: _verdict(r["verdict"]), left=True, styles=styles),

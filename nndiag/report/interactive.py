@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from string import Template
 from typing import TYPE_CHECKING, Any
 
@@ -54,8 +54,18 @@ $figures
 
 def gradients(result: Result) -> str:
     """Return the page of `nndiag gradients`: the verdict, then one figure below the other."""
+    return page(title(result), _verdict(result), _figures(result))
+
+
+def page(heading: str, text: str, drawn: Iterable[Figure]) -> str:
+    """Return one self-contained page.
+
+    Args:
+        heading: plain text.
+        text: HTML above the figures; what users named in it is already escaped.
+    """
     figures = []
-    for place, figure in enumerate(_figures(result)):
+    for place, figure in enumerate(drawn):
         figures.append(
             figure.to_html(
                 full_html=False,
@@ -66,8 +76,8 @@ def gradients(result: Result) -> str:
         )
     return _PAGE.substitute(
         language=language(),
-        title=html.escape(title(result)),
-        verdict=_verdict(result),
+        title=html.escape(heading),
+        verdict=text,
         figures="\n".join(figures),
     )
 

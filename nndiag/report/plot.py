@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nndiag.locales import _
-from nndiag.report import figures, interactive
+from nndiag.report import comparison_figures, figures, interactive
 from nndiag.schema.errors import RunError, UsageError
 from nndiag.schema.result import Result
 
@@ -23,7 +23,14 @@ SUFFIXES = {
 }
 
 #: One row a command: the figure for images and the page for HTML.
-_DRAWINGS = {"gradients": (figures.gradients, interactive.gradients)}
+_DRAWINGS = {
+    "gradients": (figures.gradients, interactive.gradients),
+    "compare-optimizers": (
+        comparison_figures.compare_optimizers,
+        comparison_figures.compare_optimizers_page,
+    ),
+    "compare-fixes": (comparison_figures.compare_fixes, comparison_figures.compare_fixes_page),
+}
 
 
 def check_path(path: str | Path, option: str = "--plot") -> Path:
