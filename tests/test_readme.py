@@ -28,7 +28,7 @@ def read(page: Path) -> str:
 
 
 def slow(command: str) -> bool:
-    return bool(re.search(r"--depth \d{4}|--train \d{3}", command))
+    return bool(re.search(r"--depth \d{4}|--train \d{3}|nndiag compare-", command))
 
 
 def test_two_commands_stand_first() -> None:
