@@ -6,6 +6,7 @@ fully, as torch lets go of the interpreter while it computes.
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 Work = TypeVar("Work")
 Done = TypeVar("Done")
@@ -22,16 +23,18 @@ Done = TypeVar("Done")
 class Lanes:
     """As many lanes as torch has threads on a CPU; one where that would change the results.
 
-    Random layers draw from one global generator, whose order two lanes would make a matter of
-    chance; a GPU has its own parallelism.
+    A network that draws random numbers takes them from one global generator, whose order two lanes
+    would make a matter of chance; a GPU has its own parallelism.
+
+    Args:
+        model: one of the networks.
+        x: (B, *input_shape) inputs to try it on, on the device.
+        trusted: the optimizer draws no random numbers.
     """
 
-    def __init__(self, device: torch.device, model: nn.Module) -> None:
-        random = any(
-            isinstance(module, nn.modules.dropout._DropoutNd | nn.RReLU)
-            for module in model.modules()
-        )
-        self.count = 1 if random or device.type != "cpu" else torch.get_num_threads()
+    def __init__(self, model: nn.Module, x: Tensor, *, trusted: bool = True) -> None:
+        side_by_side = x.device.type == "cpu" and trusted and not _draws(model, x)
+        self.count = torch.get_num_threads() if side_by_side else 1
         self._stop = threading.Event()
         self._lock = threading.Lock()
 
@@ -68,3 +71,14 @@ def _one_thread_each() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def _draws(model: nn.Module, x: Tensor) -> bool:
+    """Whether a training pass takes random numbers, from a layer or from a function."""
+    before = torch.get_rng_state()
+    try:
+        with torch.no_grad():
+            copy.deepcopy(model).train()(x.clone())
+    except Exception:  # whatever is wrong is said when it trains
+        return True
+    return not torch.equal(before, torch.get_rng_state())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,12 +13,15 @@ from torch import Tensor, nn
 
 from nndiag.locales import _
 from nndiag.training.lanes import Lanes
+from nndiag.training.linearity import serves_many
 from nndiag.training.members import Member, Record, Settings, TensorData, join, take
 from nndiag.training.short import flushed_denormals
 from nndiag.training.single import train_one
 from nndiag.training.stacked import Stacked
 from nndiag.training.stepping import Stepper
+from nndiag.training.structure import structure
 from nndiag.zoo import optimizers
+from nndiag.zoo.registry import is_import
 
 Progress = Callable[[int], None]
 
@@ -43,17 +46,28 @@ def train(
     """Train every member; each ends as it would have ended alone.
 
     Args:
-        build: from the place of a member to its network, drawn and on the data's device; all of
-            one structure.
+        build: from the place of a member to its network, drawn and on the data's device.
+            Those of one structure train together.
         progress: told how many member-steps were taken since it was last told.
 
     Returns:
         The record, members in the order given. Where the optimizer or the network cannot be
         vectorised the members train one by one, and `notes` says so.
     """
-    progress = progress or (lambda steps: None)
+    with torch.random.fork_rng():  # around all lanes: they share one generator
+        return _train(build, members, settings, data, progress or (lambda steps: None))
+
+
+def _train(
+    build: Callable[[int], nn.Module],
+    members: Sequence[Member],
+    settings: Settings,
+    data: TensorData,
+    progress: Progress,
+) -> Record:
+    together = _steps_together(settings.optimizer, members)
     example = build(0)
-    lanes = Lanes(data.train_x.device, example)
+    lanes = Lanes(example, data.train_x[:2], trusted=together or not is_import(settings.optimizer))
     chunks = [
         chunk
         for group in _grouped(members)
@@ -63,11 +77,43 @@ def train(
     def work(chunk: list[int]) -> Record:
         models = [build(place) for place in chunk]
         chosen = [members[place] for place in chunk]
-        return _train_chunk(models, chosen, settings, data, lanes.checked(progress))
+        tell = lanes.checked(progress)
+        if not together:
+            note = _("{name} is not linear in its rate: its members trained one by one").format(
+                name=settings.optimizer
+            )
+            return _one_by_one(models, chosen, settings, data, tell, note)
+        parts = _alike(models)
+        records = [
+            _train_chunk([models[k] for k in part], [chosen[k] for k in part], settings, data, tell)
+            for part in parts
+        ]
+        return _in_order(records, parts)
 
     records = lanes.map(work, chunks)
-    order = [place for chunk in chunks for place in chunk]
-    return take(join(records), np.argsort(order))
+    return _in_order(records, chunks)
+
+
+def _steps_together(optimizer: str, members: Sequence[Member]) -> bool:
+    """Whether one optimizer can step all members; a class of the user's is tried out."""
+    row = optimizers.parse(optimizer)
+    if is_import(optimizer):
+        distinct = {repr(sorted(member.options.items())): member.options for member in members}
+        return all(serves_many(optimizer, options) for options in distinct.values())
+    return row.linear_in_lr and not row.needs_closure
+
+
+def _alike(models: Sequence[nn.Module]) -> list[list[int]]:
+    """Return the places of networks of one structure each."""
+    found: dict[Hashable, list[int]] = {}
+    for place, model in enumerate(models):
+        found.setdefault(structure(model), []).append(place)
+    return list(found.values())
+
+
+def _in_order(records: list[Record], parts: list[list[int]]) -> Record:
+    """Join the records of parts, members back in the order of their places."""
+    return take(join(records), np.argsort([place for part in parts for place in part]))
 
 
 def _train_chunk(
@@ -77,20 +123,12 @@ def _train_chunk(
     data: TensorData,
     progress: Progress,
 ) -> Record:
-    row = optimizers.parse(settings.optimizer)
-    if not row.linear_in_lr or row.needs_closure:
-        note = _("{name} is not linear in its rate: its members trained one by one").format(
-            name=row.name
-        )
-        return _one_by_one(models, members, settings, data, progress, note)
     if len(models) == 1:
         return _one_by_one(models, members, settings, data, progress, None)
     try:
         stacked = Stacked(models)
-        stacked.forward(
-            data.train_x[:2].expand(len(models), *data.train_x[:2].shape), training=False
-        )
-    except (RuntimeError, ValueError, NotImplementedError):
+        stacked.rehearse(data.train_x[:2].expand(len(models), *data.train_x[:2].shape))
+    except Exception:  # a module at fault itself says so in the loop
         note = _("{name} cannot be vectorised: its members trained one by one").format(
             name=type(models[0]).__name__
         )
@@ -207,7 +245,6 @@ class _Run:
         )
         diverged = ~self._alive.numpy()
         evaluated = np.array(self._evaluated)
-        states = self._stacked.parameters | self._stacked.buffers
         return Record(
             loss=_after_divergence(loss, loss, norms),
             gradient_norm=_after_divergence(norms, loss, norms),
@@ -219,8 +256,15 @@ class _Run:
             diverged=diverged,
             steps_to_target=first_at(evaluated, val_accuracy, self._settings.target),
             seconds=np.full(len(self._members), seconds),
-            states={name: value.detach().cpu() for name, value in states.items()},
+            states=self._states(),
         )
+
+    def _states(self) -> dict[str, Tensor]:
+        """Return the final states on the host, zeros for members that diverged."""
+        states = {name: value.cpu() for name, value in self._stacked.states().items()}
+        for value in states.values():
+            value[~self._alive] = 0
+        return states
 
 
 def first_at(evaluated: np.ndarray, accuracy: np.ndarray, target: float) -> np.ndarray:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from nndiag.datasets.splits import Split, Splits
 from nndiag.locales import _
+from nndiag.probe.layers import find_layers
 from nndiag.probe.probe import Probe
 from nndiag.schema.progress import Watch
 from nndiag.schema.result import interval
@@ -57,7 +58,7 @@ def train(
         batch_size = len(splits.train.y)
     runs: list[_Run] = []
     for seed, model, _x, _y in networks_by_seed(spec.network, splits, seeds, batch_size, device):
-        watch.stage(_("training"), spec.train, layers=_layer_names(model))
+        watch.stage(_("training"), spec.train, layers=[layer.name for layer in find_layers(model)])
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             runs.append(_member(model, spec, splits, device, watch, seed, batch_size))
@@ -188,10 +189,6 @@ def flushed_denormals() -> Iterator[None]:
 
 def _on(split: Split, device: torch.device) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(split.x).to(device), torch.from_numpy(split.y).to(device)
-
-
-def _layer_names(model: nn.Module) -> list[str]:
-    return [name for name, _p in model.named_modules() if hasattr(_p, "weight")]
 
 
 def _show(watch: Watch, step: int, probe: Probe, run: _Run) -> None:

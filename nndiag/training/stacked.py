@@ -6,126 +6,268 @@ Stacks of fully connected layers run as batched matrix products; everything else
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import copy
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from nndiag.training.structure import structure
+
 State = dict[str, Tensor]
-Forward = Callable[[Tensor], Tensor]
 
 
 class Stacked:
     """M networks with stacked parameters.
 
     Attributes:
-        parameters, buffers: name -> (M, ...) tensors; parameters require gradients.
+        parameters, buffers: name -> (M, ...) tensors; parameters require gradients where the
+            networks' own do. Shared tensors are there once, under their first name.
         batched: whether batched matrix products are used.
+
+    Raises:
+        ValueError: the networks differ in structure, such as in a dropout rate.
     """
 
     def __init__(self, models: Sequence[nn.Module]) -> None:
+        if len({structure(model) for model in models}) > 1:
+            raise ValueError("networks of different structure cannot be stacked")
         self._template = models[0]
         self.members = len(models)
+        trainable = {name: p.requires_grad for name, p in models[0].named_parameters()}
         parameters, buffers = stack_module_state(list(models))
         self.parameters: State = {
-            name: value.detach().requires_grad_() for name, value in parameters.items()
+            name: value.detach().requires_grad_(trainable[name])
+            for name, value in parameters.items()
         }
         self.buffers: State = dict(buffers)
-        steps = _plan(models[0])
-        self.batched = steps is not None
-        self._steps = steps or []
+        self._names = {
+            id(tensor): name
+            for name, tensor in itertools.chain(
+                models[0].named_parameters(), models[0].named_buffers()
+            )
+        }
+        self._steps = _plan(models[0], self._names) or []
+        self.batched = bool(self._steps)
 
     def forward(self, x: Tensor, *, training: bool) -> Tensor:
         """Return (M, B, classes) for inputs (M, B, *input_shape)."""
         if self._template.training is not training:
             self._template.train(training)
         if self.batched:
+            state = self.parameters | self.buffers
             for step in self._steps:
-                x = step(self, x, training)
+                x = step(state, x, training)
             return x
         return vmap(self._one, randomness="different")(self.parameters, self.buffers, x)
+
+    def rehearse(self, x: Tensor) -> None:
+        """Check on inputs (M, B, *input_shape) that one pass can do what each network does alone.
+
+        Nothing is left changed but the random state. Where batched products fail, vmap is tried.
+
+        Raises:
+            Exception: any, where a network cannot run under vmap or is itself at fault.
+        """
+        alone = _changed_alone(self._template, x[0])
+        try:
+            together = self._changed(x)
+        except Exception:
+            if not self.batched:
+                raise
+            self.batched = False
+            together = self._changed(x)
+        if alone != together:
+            # `self.mean = ...` in a forward pass is lost when the module is called functionally.
+            raise NotImplementedError("a buffer is replaced instead of updated in place")
+
+    def states(self) -> State:
+        """Return parameters and buffers under the names of `state_dict`, detached."""
+        stacks = self.parameters | self.buffers
+        return {
+            name: stacks[self._names[id(tensor)]].detach()
+            for name, tensor in self._template.state_dict(keep_vars=True).items()
+            if id(tensor) in self._names
+        }
+
+    def _changed(self, x: Tensor) -> set[str]:
+        """Return the buffers that a pass there and back changes, on copies of them."""
+        kept = self.buffers
+        self.buffers = {name: value.clone() for name, value in kept.items()}
+        try:
+            out = self.forward(x.clone(), training=True)
+            wanted = [p for p in self.parameters.values() if p.requires_grad]
+            torch.autograd.grad(out.sum(), wanted, allow_unused=True)
+            changed = _different(kept, self.buffers)
+            self.forward(x.clone(), training=False)
+        finally:
+            self.buffers = kept
+        return changed
 
     def _one(self, parameters: State, buffers: State, x: Tensor) -> Tensor:
         return functional_call(self._template, (parameters, buffers), (x,))
 
 
-Step = Callable[[Stacked, Tensor, bool], Tensor]
+def _changed_alone(model: nn.Module, x: Tensor) -> set[str]:
+    model = copy.deepcopy(model).train()
+    before = {name: value.clone() for name, value in model.named_buffers()}
+    with torch.no_grad():
+        model(x.clone())
+    return _different(before, dict(model.named_buffers()))
 
 
-def _plan(model: nn.Module) -> list[Step] | None:
+def _different(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> set[str]:
+    return {
+        name
+        for name, value in before.items()
+        if value.shape != after[name].shape
+        or not torch.allclose(value, after[name], rtol=0, atol=0, equal_nan=True)
+    }
+
+
+Step = Callable[[State, Tensor, bool], Tensor]
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Finds the stacked name of a module's own tensor."""
+
+    by_id: Mapping[int, str]
+
+    def of(self, tensor: Tensor) -> str:
+        return self.by_id[id(tensor)]
+
+    def maybe(self, tensor: Tensor | None) -> str | None:
+        return None if tensor is None else self.by_id[id(tensor)]
+
+
+def _plan(model: nn.Module, by_id: Mapping[int, str]) -> list[Step] | None:
     """Return the steps of a plain stack of known layers, None for any other module."""
-    if not isinstance(model, nn.Sequential):
+    if any(_has_hooks(module) for module in model.modules()):
+        return None
+    modules = _flat(model)
+    if modules is None:
         return None
     steps = []
-    for name, module in model.named_children():
-        make = _RULES.get(type(module))
-        if make is None and type(module).__module__ == "torch.nn.modules.activation":
-            make = None if isinstance(module, _NOT_POINTWISE) else _pointwise
-        if make is None:
+    for module in modules:
+        step = _rule(module)(module, _Names(by_id))
+        if step is None:
             return None
-        steps.append(make(name, module))
+        steps.append(step)
     return steps
 
 
-_NOT_POINTWISE = (nn.PReLU, nn.Softmax, nn.LogSoftmax, nn.MultiheadAttention, nn.GLU, nn.Softmin)
+def _flat(model: nn.Module) -> list[nn.Module] | None:
+    """Return what a Sequential runs, in order (a module that it holds twice runs twice)."""
+    if not isinstance(model, nn.Sequential) or type(model).forward is not nn.Sequential.forward:
+        return None
+    modules: list[nn.Module] = []
+    for module in model:
+        modules.extend(_flat(module) or [module])
+    return modules
 
 
-def _flatten(name: str, module: nn.Module) -> Step:
-    return lambda stacked, x, training: x.flatten(2)
+def _has_hooks(module: nn.Module) -> bool:
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+    )
 
 
-def _pointwise(name: str, module: nn.Module) -> Step:
+Rule = Callable[[nn.Module, _Names], Step | None]
+
+
+def _rule(module: nn.Module) -> Rule:
+    rule = _RULES.get(type(module))
+    if rule is None and type(module).__module__ == "torch.nn.modules.activation":
+        return _unknown if isinstance(module, _NOT_POINTWISE) else _pointwise
+    return rule or _unknown
+
+
+_NOT_POINTWISE = (
+    *(nn.PReLU, nn.Softmax, nn.LogSoftmax, nn.Softmax2d, nn.Softmin),
+    *(nn.MultiheadAttention, nn.GLU),
+)
+
+
+def _unknown(module: nn.Module, names: _Names) -> None:
+    return None
+
+
+def _flatten(module: nn.Module, names: _Names) -> Step | None:
+    assert isinstance(module, nn.Flatten)
+    if (module.start_dim, module.end_dim) != (1, -1):
+        return None
+    return lambda state, x, training: x.flatten(2)
+
+
+def _pointwise(module: nn.Module, names: _Names) -> Step:
     # Dropout and rrelu draw a number an entry, so every member gets its own.
-    return lambda stacked, x, training: module(x)
+    return lambda state, x, training: module(x)
 
 
-def _linear(name: str, module: nn.Module) -> Step:
-    def step(stacked: Stacked, x: Tensor, training: bool) -> Tensor:
-        weight = stacked.parameters[f"{name}.weight"].transpose(1, 2)
-        bias = stacked.parameters.get(f"{name}.bias")
-        return torch.bmm(x, weight) if bias is None else torch.baddbmm(bias[:, None], x, weight)
+def _linear(module: nn.Module, names: _Names) -> Step:
+    assert isinstance(module, nn.Linear)
+    weight, bias = names.of(module.weight), names.maybe(module.bias)
+
+    def step(state: State, x: Tensor, training: bool) -> Tensor:
+        matrix = state[weight].transpose(1, 2)
+        return (
+            torch.bmm(x, matrix) if bias is None else torch.baddbmm(state[bias][:, None], x, matrix)
+        )
 
     return step
 
 
-def _batch_norm(name: str, module: nn.Module) -> Step:
+def _batch_norm(module: nn.Module, names: _Names) -> Step | None:
     """Normalise (M, B, U) as one batch of M * U features."""
+    assert isinstance(module, nn.BatchNorm1d)
+    counted, momentum = module.num_batches_tracked, module.momentum
+    if module.running_mean is None or module.running_var is None or counted is None:
+        return None
+    if momentum is None:
+        return None
+    mean, variance = names.of(module.running_mean), names.of(module.running_var)
+    weight, bias, count = names.maybe(module.weight), names.maybe(module.bias), names.of(counted)
 
-    def step(stacked: Stacked, x: Tensor, training: bool) -> Tensor:
-        assert isinstance(module, nn.BatchNorm1d)
+    def step(state: State, x: Tensor, training: bool) -> Tensor:
         members, samples, units = x.shape
-        wide = x.transpose(0, 1).reshape(samples, members * units)
-        mean = stacked.buffers[f"{name}.running_mean"]
-        variance = stacked.buffers[f"{name}.running_var"]
         out = nn.functional.batch_norm(
-            wide,
-            mean.view(-1),
-            variance.view(-1),
-            stacked.parameters[f"{name}.weight"].reshape(-1),
-            stacked.parameters[f"{name}.bias"].reshape(-1),
+            x.transpose(0, 1).reshape(samples, members * units),
+            state[mean].view(-1),
+            state[variance].view(-1),
+            None if weight is None else state[weight].reshape(-1),
+            None if bias is None else state[bias].reshape(-1),
             training=training,
-            momentum=module.momentum if module.momentum is not None else 0.1,
+            momentum=momentum,
             eps=module.eps,
         )
         if training:
-            stacked.buffers[f"{name}.num_batches_tracked"].add_(1)
+            state[count].add_(1)
         return out.view(samples, members, units).transpose(0, 1)
 
     return step
 
 
-def _layer_norm(name: str, module: nn.Module) -> Step:
-    def step(stacked: Stacked, x: Tensor, training: bool) -> Tensor:
-        assert isinstance(module, nn.LayerNorm)
+def _layer_norm(module: nn.Module, names: _Names) -> Step | None:
+    assert isinstance(module, nn.LayerNorm)
+    if len(module.normalized_shape) != 1 or module.weight is None or module.bias is None:
+        return None
+    weight, bias = names.of(module.weight), names.of(module.bias)
+
+    def step(state: State, x: Tensor, training: bool) -> Tensor:
         out = nn.functional.layer_norm(x, x.shape[-1:], eps=module.eps)
-        weight = stacked.parameters[f"{name}.weight"][:, None]
-        return torch.addcmul(stacked.parameters[f"{name}.bias"][:, None], out, weight)
+        return torch.addcmul(state[bias][:, None], out, state[weight][:, None])
 
     return step
 
 
-_RULES: dict[type[nn.Module], Callable[[str, nn.Module], Step]] = {
+_RULES: dict[type[nn.Module], Rule] = {
     nn.Flatten: _flatten,
     nn.Linear: _linear,
     nn.BatchNorm1d: _batch_norm,

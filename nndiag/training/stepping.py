@@ -13,12 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nndiag.schema.spec import OptimizerSpec
 from nndiag.training.members import Member
 from nndiag.zoo import optimizers
-from nndiag.zoo.registry import resolve_import
 
 #: torch optimizers with a fused kernel, one pass over the memory instead of ten.
 _FUSED = ("adam", "adamw", "sgd", "gd", "momentum", "nesterov", "adagrad")
+#: Options that name another implementation, which torch refuses beside the fused one.
+_IMPLEMENTATIONS = ("fused", "foreach", "differentiable")
 
 
 class Stepper:
@@ -43,9 +45,12 @@ class Stepper:
         rates = torch.tensor([member.lr for member in members], dtype=torch.float64)
         self._share = (rates / rates.max()).to(device, self._parameters[0].dtype)
         self._uneven = bool((rates != rates.max()).any())
-        fused = {"fused": True} if row.name in _FUSED and device.type in ("cpu", "cuda") else {}
-        self._optimizer: torch.optim.Optimizer = resolve_import(row.import_string, "--optimizer")(
-            self._parameters, lr=float(rates.max()), **{**row.defaults, **options, **fused}
+        fused = row.name in _FUSED and device.type in ("cpu", "cuda")
+        if fused and not any(name in options for name in _IMPLEMENTATIONS):
+            options = {**options, "fused": True}
+        self._optimizer = optimizers.build(
+            self._parameters,  # type: ignore[arg-type]
+            OptimizerSpec(name=name, lr=float(rates.max()), options=options),
         )
         like = self._parameters[0]
         self._clip_norm = _limits([member.clip_norm for member in members], like)
