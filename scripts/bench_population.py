@@ -13,6 +13,7 @@ import multiprocessing
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from statistics import median
 
 import torch
 from torch import nn
@@ -21,7 +22,7 @@ from nndiag import datasets
 from nndiag.schema.spec import DataSpec, NetworkSpec
 from nndiag.training.members import Member, Settings, TensorData
 from nndiag.training.population import train
-from nndiag.training.single import train_one
+from nndiag.training.short import batches
 from nndiag.zoo import activations, initialisations, networks
 
 TRAINING = 300
@@ -48,14 +49,25 @@ def problem(cell: Cell, steps: int) -> tuple[Callable[[int], nn.Module], Setting
 
 
 def lone(cell: Cell, steps: int, count: int, threads: int) -> float:
-    """Return seconds for `count` trainings of `steps` steps, one after another."""
+    """Return seconds for `count` plain PyTorch trainings of `steps` steps, one after another."""
     torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
     build, settings, data = problem(cell, steps)
-    train_one(build(0), Member(seed=0, lr=1e-3), settings, data)
+    plain(build(0), settings, data, 0)
     started = time.perf_counter()
     for place in range(count):
-        train_one(build(place), Member(seed=place, lr=1e-3), settings, data)
+        plain(build(place), settings, data, place)
     return time.perf_counter() - started
+
+
+def plain(model: nn.Module, settings: Settings, data: TensorData, seed: int) -> None:
+    """Train as a tutorial does; nothing is recorded."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    for rows in batches(len(data.train_y), settings.batch_size, settings.steps, seed):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(data.train_x[rows]), data.train_y[rows])
+        loss.backward()
+        optimizer.step()
 
 
 def together(cell: Cell, steps: int, count: int) -> float:
@@ -103,9 +115,15 @@ def main() -> None:
     ]
     top = peak(cores)
     print(f"torch {torch.__version__}, {cores} threads, product peak {top / 1e9:.0f} GFLOP/s")
-    print("trainings a second; x: engine over two processes")
-    print("| depth | width | batch | loop | 2 processes | engine | x loop | x 2 proc. | of peak |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print(
+        "trainings a second, median of interleaved rounds; x: engine over loop, over two processes"
+    )
+    print("(the machine must be idle: torch's own threads collapse beside other work)")
+    print(
+        f"| depth | width | batch | loop, 1 thread | loop, {cores} threads | 2 processes | engine "
+        "| x loop 1 | x 2 proc. | of peak |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(2, mp_context=context) as pool:
         list(pool.map(lone, [cells[0]] * 2, [2] * 2, [1] * 2, [1] * 2))  # imports done
@@ -116,18 +134,22 @@ def main() -> None:
 def row(
     cell: Cell, steps: int, members: int, cores: int, pool: ProcessPoolExecutor, top: float
 ) -> None:
+    few, rounds = 3, 3
+    seconds: dict[str, list[float]] = {"one": [], "all": [], "pair": [], "engine": []}
+    for _round in range(rounds):
+        seconds["pair"].append(max(pool.map(lone, [cell] * 2, [steps] * 2, [few] * 2, [1] * 2)))
+        torch.set_num_threads(cores)
+        seconds["engine"].append(together(cell, steps, members))
+        seconds["one"].append(lone(cell, steps, few, 1))
+        seconds["all"].append(lone(cell, steps, few, cores))
     share = steps / TRAINING
-    few = 3
-    pair = list(pool.map(lone, [cell] * 2, [steps] * 2, [few] * 2, [1] * 2))
-    by_processes = share * 2 * few / max(pair)
-    by_loop = share * few / lone(cell, steps, few, cores)
-    torch.set_num_threads(cores)
-    by_engine = share * members / together(cell, steps, members)
-    of_peak = by_engine * TRAINING * flops(cell) / top
-    depth, width, batch = cell
+    trainings = {"one": few, "all": few, "pair": 2 * few, "engine": members}
+    rate = {name: share * trainings[name] / median(took) for name, took in seconds.items()}
+    of_peak = rate["engine"] * TRAINING * flops(cell) / top
+    figures = " | ".join(f"{rate[name]:.2f}" for name in ("one", "all", "pair", "engine"))
     print(
-        f"| {depth} | {width} | {batch} | {by_loop:.2f} | {by_processes:.2f} | {by_engine:.2f} "
-        f"| {by_engine / by_loop:.1f} | {by_engine / by_processes:.1f} | {of_peak:.0%} |",
+        "| " + " | ".join(map(str, cell)) + f" | {figures} | {rate['engine'] / rate['one']:.1f} "
+        f"| {rate['engine'] / rate['pair']:.1f} | {of_peak:.0%} |",
         flush=True,
     )
 

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from nndiag import __version__, locales
+from nndiag.cli import typer_words
 from nndiag.cli.outcome import INTERRUPTED_EXIT
 from nndiag.schema.errors import NndiagError
 
 
-def build() -> typer.Typer:
+def build() -> TyperGroup:
     """Assemble the commands, in the language in use."""
     from nndiag.cli import compare, gradients
 
@@ -25,7 +27,7 @@ def build() -> typer.Typer:
         ),
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": typer_words.HELP_NAMES},
     )
 
     @app.callback()
@@ -56,7 +58,10 @@ def build() -> typer.Typer:
         name="compare-optimizers",
         help=locales._("Tunes every optimizer alike and ranks them over seeds."),
     )(compare.compare_optimizers)
-    return app
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    typer_words.speak(group)
+    return group
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -90,6 +95,7 @@ def _language(arguments: list[str]) -> str:
     if asked is not None and asked not in locales.LANGUAGES:
         from nndiag.schema.errors import unknown_name
 
+        locales.use(locales.choose())
         raise unknown_name("--lang", asked, locales.LANGUAGES)
     return locales.choose(asked)
 
@@ -102,7 +108,7 @@ def _print_version(asked: bool) -> None:
 
 def _sentence(error: TyperException) -> str:
     message = getattr(error, "format_message", lambda: str(error))()
-    return " ".join(message.split())
+    return typer_words.sentence(" ".join(message.split()))
 
 
 def _fail(message: str, code: int) -> int:

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import gettext
 import os
+import sys
+import unicodedata
 from pathlib import Path
 
 LANGUAGES = ("en", "fr")
 _FOLDER = Path(__file__).parent
 _catalogue: gettext.NullTranslations = gettext.NullTranslations()
 _language = "en"
+_plain = False
+_SPELLED = str.maketrans({"’": "'", "×": "x", "œ": "oe", "σ": "sigma"})
 
 
 def choose(language: str | None = None) -> str:
@@ -25,14 +29,22 @@ def choose(language: str | None = None) -> str:
 
 
 def use(language: str) -> None:
-    """Speak `language` ('en' or 'fr') from now on, in our own words and in Typer's."""
-    global _catalogue, _language
+    """Speak `language` ('en' or 'fr') from now on."""
+    global _catalogue, _language, _plain
     _language = language
     _catalogue = gettext.translation(
         "nndiag", localedir=_FOLDER, languages=[language], fallback=True
     )
-    gettext.bindtextdomain("nndiag", str(_FOLDER))
-    gettext.textdomain("nndiag")
+    _plain = not _shows_accents(getattr(sys.stdout, "encoding", None) or "utf-8")
+
+
+def _shows_accents(encoding: str) -> bool:
+    """Return whether a stream of this encoding can write every sign of our words."""
+    try:
+        "éσ’".encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def language() -> str:
@@ -42,4 +54,14 @@ def language() -> str:
 
 def _(text: str) -> str:
     """Return `text` in the language in use; placeholders are filled by the caller."""
-    return _catalogue.gettext(text)
+    said = _catalogue.gettext(text)
+    if not _plain or said == text:
+        return said
+    quoted = said.replace("«\u00a0", '"').replace("\u00a0»", '"')
+    spelled = unicodedata.normalize("NFKD", quoted.translate(_SPELLED))
+    return "".join(sign for sign in spelled if not unicodedata.combining(sign))
+
+
+def to_translate(text: str) -> str:
+    """Return `text` as it is: marks a constant that `_` translates when it is shown."""
+    return text

@@ -11,7 +11,11 @@ from torch import Tensor, nn
 from nndiag.schema.spec import OptimizerSpec
 from nndiag.training.members import Member, Record, Settings, TensorData
 from nndiag.training.short import batches, clip, flushed_denormals
+from nndiag.training.stepping import fastest
 from nndiag.zoo import optimizers
+
+#: Steps between two looks at the losses (each waits for the device).
+_LOOK = 16
 
 
 def train_one(model: nn.Module, member: Member, settings: Settings, data: TensorData) -> Record:
@@ -20,15 +24,15 @@ def train_one(model: nn.Module, member: Member, settings: Settings, data: Tensor
     spec = OptimizerSpec(
         name=settings.optimizer,
         lr=member.lr,
-        options=member.options,
+        options=fastest(settings.optimizer, member.options, data.train_x.device),
         clip_norm=member.clip_norm,
         clip_value=member.clip_value,
     )
     row = optimizers.parse(settings.optimizer)
     optimizer = optimizers.build(model.parameters(), spec)
     size = len(data.train_y) if row.full_batch else settings.batch_size
-    losses: list[float] = []
-    norms: list[float] = []
+    losses: list[Tensor] = []
+    norms: list[Tensor] = []
     evaluated: list[int] = []
     val: list[tuple[float, float]] = []
     diverged = False
@@ -38,9 +42,11 @@ def train_one(model: nn.Module, member: Member, settings: Settings, data: Tensor
         for step, rows in enumerate(order, start=1):
             if not diverged:
                 loss, norm = _step(model, optimizer, data, rows, spec, row.needs_closure)
-                diverged = not (np.isfinite(loss) and np.isfinite(norm))
-            losses.append(np.nan if diverged else loss)
-            norms.append(np.nan if diverged else norm)
+                losses.append(loss)
+                norms.append(norm)
+            if step % _LOOK == 0 or step == settings.steps:
+                recent = torch.stack([*losses[-_LOOK:], *norms[-_LOOK:]])
+                diverged = not bool(torch.isfinite(recent).all())  # waits for the device
             if step % settings.eval_every == 0 or step == settings.steps:
                 evaluated.append(step)
                 val.append(evaluate(model, data.val_x, data.val_y))
@@ -50,8 +56,8 @@ def train_one(model: nn.Module, member: Member, settings: Settings, data: Tensor
         s for s, a in zip(evaluated, val_accuracy[:, 0], strict=True) if a >= settings.target
     ]
     return Record(
-        loss=np.array(losses)[:, None],
-        gradient_norm=np.array(norms)[:, None],
+        loss=_column(losses, losses, norms, settings.steps),
+        gradient_norm=_column(norms, losses, norms, settings.steps),
         evaluated=np.array(evaluated),
         val_loss=val_loss,
         val_accuracy=val_accuracy,
@@ -60,8 +66,28 @@ def train_one(model: nn.Module, member: Member, settings: Settings, data: Tensor
         diverged=np.array([diverged]),
         steps_to_target=np.array([reached[0] if reached else -1]),
         seconds=np.array([time.perf_counter() - started]),
-        states={name: value.detach().cpu()[None] for name, value in model.state_dict().items()},
+        states={name: value[None] for name, value in _state(model, diverged).items()},
     )
+
+
+def _column(
+    values: list[Tensor], losses: list[Tensor], norms: list[Tensor], steps: int
+) -> np.ndarray:
+    """Return (steps, 1) values on the host, NaN from the first step that was not finite."""
+    out = torch.full((steps,), torch.nan, dtype=torch.float64)
+    broken = ~(torch.isfinite(torch.stack(losses)) & torch.isfinite(torch.stack(norms))).cpu()
+    kept = int(broken.nonzero()[0]) if broken.any() else len(values)
+    if kept:
+        out[:kept] = torch.stack(values[:kept]).cpu().double()
+    return out[:, None].numpy()
+
+
+def _state(model: nn.Module, diverged: bool) -> dict[str, Tensor]:
+    """Return the final state on the host, zeros after a divergence (as in a population)."""
+    state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+    if diverged:
+        return {name: torch.zeros_like(value) for name, value in state.items()}
+    return state
 
 
 def _step(
@@ -71,7 +97,7 @@ def _step(
     rows: Tensor,
     spec: OptimizerSpec,
     needs_closure: bool,
-) -> tuple[float, float]:
+) -> tuple[Tensor, Tensor]:
     model.train()
     x, y = data.train_x[rows], data.train_y[rows]
     norm = x.new_zeros(())
@@ -89,7 +115,7 @@ def _step(
     else:
         loss = closure()
         optimizer.step()
-    return float(loss.detach()), float(norm)
+    return loss.detach(), norm.detach()
 
 
 def evaluate(model: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]:

@@ -39,15 +39,12 @@ class Stepper:
         name: str,
         options: Mapping[str, Any],
     ) -> None:
-        row = optimizers.parse(name)
         self._parameters = list(parameters)
         device = self._parameters[0].device
         rates = torch.tensor([member.lr for member in members], dtype=torch.float64)
         self._share = (rates / rates.max()).to(device, self._parameters[0].dtype)
         self._uneven = bool((rates != rates.max()).any())
-        fused = row.name in _FUSED and device.type in ("cpu", "cuda")
-        if fused and not any(name in options for name in _IMPLEMENTATIONS):
-            options = {**options, "fused": True}
+        options = fastest(name, options, device)
         self._optimizer = optimizers.build(
             self._parameters,  # type: ignore[arg-type]
             OptimizerSpec(name=name, lr=float(rates.max()), options=options),
@@ -102,6 +99,14 @@ class Stepper:
                 for value in self._optimizer.state.get(parameter, {}).values():
                     if isinstance(value, Tensor) and value.shape == parameter.shape:
                         value[diverged] = 0.0
+
+
+def fastest(name: str, options: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
+    """Return the options with the fused implementation chosen, where there is one and no other."""
+    fused = name in _FUSED and device.type in ("cpu", "cuda")
+    if fused and not any(key in options for key in _IMPLEMENTATIONS):
+        return {**options, "fused": True}
+    return dict(options)
 
 
 def _limits(values: Sequence[float | None], like: Tensor) -> Tensor | None:

@@ -290,3 +290,29 @@ def test_the_networks_given_are_not_touched(data: TensorData) -> None:
     for model, before in zip(models, kept, strict=True):
         for name, value in before.state_dict().items():
             assert torch.equal(model.state_dict()[name], value)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_divergence_reads_the_same_alone_and_together(optimizer: str, data: TensorData) -> None:
+    def wild(place: int) -> nn.Module:
+        model = mlp(place, nn.Identity())
+        if place != 1:
+            return model
+        with torch.no_grad():
+            model[0].weight.mul_(1e200 if data.train_x.dtype == torch.float64 else 1e25)  # type: ignore[index]
+            model[2].weight.mul_(1e200 if data.train_x.dtype == torch.float64 else 1e25)  # type: ignore[index]
+        return model
+
+    members = [Member(seed=k, lr=0.01) for k in range(3)]
+    settings = Settings(optimizer=optimizer, steps=STEPS, batch_size=16)
+    together = train(like(data, wild), members, settings, data)
+    assert together.diverged.tolist() == [False, True, False]
+    for place, member in enumerate(members):
+        alone = train(lambda _place, place=place: like(data, wild)(place), [member], settings, data)
+        tolerance = 1e-4 if data.train_x.dtype == torch.float32 else 1e-8
+        np.testing.assert_allclose(together.loss[:, [place]], alone.loss, rtol=tolerance)
+        np.testing.assert_allclose(
+            together.gradient_norm[:, [place]], alone.gradient_norm, rtol=10 * tolerance
+        )
+        assert together.diverged[place] == alone.diverged[0]
+        assert all(torch.isfinite(value).all() for value in alone.states.values())
