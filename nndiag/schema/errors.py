@@ -37,7 +37,7 @@ class RunError(NndiagError):
 def nearest(name: str, known: Iterable[str], count: int = 1) -> list[str]:
     """Return up to `count` names of `known` that look most like `name` (may be empty)."""
     by_lower = {candidate.lower(): candidate for candidate in known}
-    close = difflib.get_close_matches(name.lower(), by_lower, n=count, cutoff=0.5)
+    close = difflib.get_close_matches(name.lower(), by_lower, n=count, cutoff=0.6)
     return [by_lower[match] for match in close]
 
 
