@@ -21,6 +21,7 @@ from torch.utils.hooks import RemovableHandle
 from nndiag.probe import statistics as st
 from nndiag.probe.activations import is_activation, tails_of
 from nndiag.probe.buffer import ONE, ZERO, Buffer, Key
+from nndiag.probe.functional import Source, followed, may_be_followed
 from nndiag.probe.layers import Layer, batch_size, first_tensor
 from nndiag.probe.passes import Pass, Passes, backward_number
 from nndiag.theory.saturation import Tails
@@ -65,6 +66,8 @@ class Taps:
         self._ranks = 0
         self._handles: list[RemovableHandle] = []
         self._lazy: list[Layer] = []
+        self._functional: list[RemovableHandle] = []
+        self._sources: dict[Any, Source] = {}
 
     # -- on and off ---------------------------------------------------------------------------
 
@@ -87,8 +90,11 @@ class Taps:
                 self._attach_weights(layer)
         owners = {layer.module for layer in self._layers}
         for module in self._model.modules():
-            if module not in owners and is_activation(module, learnt=True):
+            owner = module in owners
+            if not owner and is_activation(module, learnt=True):
                 self._attach_activation(module)
+            elif owner or may_be_followed(module):
+                self._functional.append(module.register_forward_hook(self._on_source))
         add(self._model.register_forward_hook(self._after_root))
 
     def _attach_weights(self, layer: Layer) -> None:
@@ -110,13 +116,74 @@ class Taps:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        self._stop_learning()
         self._latest = None
+
+    # -- functional activations -----------------------------------------------------------------
+
+    def _on_source(self, module: nn.Module, args: Any, output: Any) -> None:
+        layer = self._latest
+        if is_compiling() or layer is None or not isinstance(output, Tensor):
+            return
+        if output.grad_fn is None or (module is not layer.module and not may_be_followed(module)):
+            return
+        current = self.passes.newest
+        call = current.calls.get(layer, 1) - 1
+        self._sources[output.grad_fn] = Source(
+            module, layer, current, call, output.detach(), output._version
+        )
+
+    def learn(self, loss: Tensor) -> None:
+        """Find the functional activations in the graph of a loss and watch them from now on."""
+        if not self._functional or not self._sources:
+            return
+        for source, activation in followed(loss, self._sources):
+            layer, tails = source.layer, tails_of(activation)
+            if layer.activation is None:
+                layer.activation, layer.tails = repr(activation), tails
+                hook = partial(self._on_functional, layer, activation)
+                self._handles.append(source.module.register_forward_hook(hook))
+                for one in self.passes.all:
+                    one.forget_moments(layer.position)
+            if source.z._version == source.version:
+                self._note_functional(layer, activation, source.current, source.call, source.z)
+        self._stop_learning()
+
+    def _stop_learning(self) -> None:
+        for handle in self._functional:
+            handle.remove()
+        self._functional.clear()
+        self._sources.clear()
+
+    def _on_functional(
+        self, layer: Layer, activation: nn.Module, module: nn.Module, args: Any, output: Any
+    ) -> None:
+        if is_compiling() or self._latest is not layer or not isinstance(output, Tensor):
+            return
+        self._latest = None
+        current = self.passes.newest
+        call = current.calls.get(layer, 1) - 1
+        self._note_functional(layer, activation, current, call, output.detach())
+
+    def _note_functional(
+        self, layer: Layer, activation: nn.Module, current: Pass, call: int, z: Tensor
+    ) -> None:
+        if self._shares and layer.tails is not None:
+            self._note_shares(layer, layer.tails, current, call, z)
+        if self._moments:
+            with torch.no_grad():
+                values = z if self._exact else st.sample(z)
+                self._note_moments(layer, current, call, activation(values))
 
     # -- forward ------------------------------------------------------------------------------
 
     def _on_root(self, module: nn.Module, args: Any, kwargs: Any) -> None:
         if is_compiling():
             return
+        self.enter_root(kwargs, args)
+
+    def enter_root(self, kwargs: Any, args: Any = ()) -> None:
+        """Begin a forward pass of the whole model."""
         self._latest = None
         self._inside = (
             self.recording

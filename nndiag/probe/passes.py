@@ -51,13 +51,12 @@ class Pass:
         self.add(key._replace(kind=kind), address)
 
     def forget_moments(self, position: int) -> None:
-        """Drop the moments of a layer's own output, which are the newest values of its."""
-        for place in reversed(range(len(self.entries))):
-            key, _address = self._buffer.split(self.entries[place])
-            if key.layer != position:
-                return
-            if key.kind in ("sum", "norm"):
-                del self.entries[place]
+        """Drop the moments of a layer's own output."""
+        self.entries = [entry for entry in self.entries if not self._is_moment(entry, position)]
+
+    def _is_moment(self, entry: Entry, position: int) -> bool:
+        key, _address = self._buffer.split(entry)
+        return key.layer == position and key.kind in ("sum", "norm")
 
 
 class Passes:

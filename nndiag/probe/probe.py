@@ -22,6 +22,7 @@ from nndiag.schema.errors import RunError, unknown_name
 from nndiag.schema.trace import STATISTICS, Trace
 
 _BLOCK = 16  # recorded steps between two transfers to the host
+_EARLY = 4  # steps at which equal units are looked for: training does not make units equal
 
 
 class Probe:
@@ -146,17 +147,44 @@ class Probe:
         self._updates.take_norms(self._layers)
 
     def _before_update(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        if not self._taps.recording:
-            return
-        self._taps.passes.in_closure = not self._taps.passes.used
-        self._take_norms()
-        if "update_ratio" in self._wanted:
-            self._updates.before(self._layers)
+        self.before_update()
 
     def _after_update(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        self.after_update()
+
+    def before_update(self, held: Collection[int] | None = None, *, ends: bool = True) -> None:
+        """Look at the weights as an optimizer is about to move them.
+
+        Args:
+            held: ids of the parameters that it moves, None for all.
+            ends: its update ends the step; False where another optimizer's does.
+        """
+        if not self._taps.recording:
+            return
+        if ends:
+            self._taps.passes.in_closure = not self._taps.passes.used
+            self._take_norms()
+        if "update_ratio" in self._wanted:
+            self._updates.before(self._layers, held)
+
+    def after_update(self, held: Collection[int] | None = None, *, ends: bool = True) -> None:
+        """Record how far the weights moved; the arguments as for `before_update`."""
         if self._taps.recording:
-            self._updates.after(self._layers)
-        self._end_step()
+            self._updates.after(self._layers, held)
+        if ends:
+            self._end_step()
+
+    def enter_model(self) -> None:
+        """Say that a forward pass of the model is under way (hooks put on inside one)."""
+        self._taps.enter_root({})
+
+    def learn_activations(self, loss: Tensor) -> None:
+        """Find activations called as functions (`torch.relu(...)`) in the graph of a first loss."""
+        self._taps.learn(loss)
+
+    def unscale(self, scaler: torch.amp.GradScaler) -> None:
+        """Divide gradients by the scale of this scaler from now on."""
+        self._scaler = scaler
 
     def _end_step(self) -> None:
         if self._taps.recording:
@@ -205,7 +233,8 @@ class Probe:
                 key = Key("update", place, centre=updates.whole(weight))
                 row.add(key, updates.changes[id(weight)])
         weight = layer.weights[0]
-        wanted = self._exact and "symmetric_fraction" in self._wanted
+        early = self._exact or self._step < _EARLY
+        wanted = early and "symmetric_fraction" in self._wanted
         if wanted and layer.rows_are_units and weight.grad is not None:
             slot = row.slot(Key("symmetric", place), weight.device, st.wide(weight))
             slot.copy_(st.twins(weight, weight.grad))

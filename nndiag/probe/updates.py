@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
@@ -30,10 +32,12 @@ class Updates:
                 if not isinstance(weight, UninitializedParameter):
                     self.norms[id(weight)] = self._norm(layer, weight.detach())
 
-    def before(self, layers: list[Layer]) -> None:
-        """Copy the weights: a step is about to change them."""
+    def before(self, layers: list[Layer], held: Collection[int] | None = None) -> None:
+        """Copy the weights: a step is about to change them (those with an id in `held`)."""
         for layer in layers:
             for weight in layer.weights:
+                if held is not None and id(weight) not in held:
+                    continue
                 if weight.requires_grad and not isinstance(weight, UninitializedParameter):
                     self._copy(weight)
 
@@ -45,10 +49,12 @@ class Updates:
         else:
             known.copy_(values)
 
-    def after(self, layers: list[Layer]) -> None:
-        """Record how far the weights are from their copies."""
+    def after(self, layers: list[Layer], held: Collection[int] | None = None) -> None:
+        """Record how far the weights (those with an id in `held`) are from their copies."""
         for layer in layers:
             for weight in layer.weights:
+                if held is not None and id(weight) not in held:
+                    continue
                 before = self._before.get(id(weight))
                 if before is not None and id(weight) not in self.changes:
                     change = before.sub_(self._seen(weight))

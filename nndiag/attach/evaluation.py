@@ -1,0 +1,126 @@
+"""Evaluations: losses and right answers counted with gradients switched off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
+
+from nndiag.attach.inputs import Seen
+from nndiag.attach.losses import right_answers
+from nndiag.attach.series import on_host
+from nndiag.schema.observation import Evaluation
+
+_MOST = 1024
+
+
+@dataclass
+class _Open:
+    """Sums of the evaluation under way."""
+
+    step: int
+    samples: int = 0
+    losses: list[Tensor] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    right: list[Tensor] = field(default_factory=list)
+    answered: int = 0
+    compared: list[Tensor] = field(default_factory=list)
+    compared_samples: int = 0
+    seen: list[float] = field(default_factory=list)
+
+
+class Evaluations:
+    """Gathers what is computed between two optimizer steps into one evaluation.
+
+    Batches that training has met and batches that it has not count apart.
+    """
+
+    def __init__(self) -> None:
+        self._done: list[Evaluation] = []
+        self._open: dict[bool, _Open] = {}
+        self._seen = Seen()
+        self._share = float("nan")
+        self._predictions = WeakIdKeyDictionary()
+        self._step = 0
+
+    def learn(self, x: Tensor) -> None:
+        """Remember a training batch."""
+        self._seen.learn(x)
+
+    def met(self, x: Tensor | None) -> None:
+        """Take in the input of an evaluating pass."""
+        self._share = float("nan") if x is None else self._seen.share(x)
+
+    def note_loss(self, function: str, scores: Tensor, target: Tensor, loss: Tensor) -> None:
+        """Take in a loss computed with gradients off."""
+        now = self._current()
+        size = len(target) if target.ndim else 1
+        if loss.numel() == 1:
+            now.losses.append(loss.detach().reshape(()).double())
+            now.sizes.append(size)
+        found = right_answers(function, scores.detach(), target.detach())
+        if found is not None:
+            now.right.append(found[0])
+            now.answered += found[1]
+        now.samples += size
+        now.seen.append(self._share)
+
+    def note_prediction(self, prediction: Tensor) -> None:
+        """Remember class numbers that the script took from a model's output."""
+        self._predictions[prediction] = True
+
+    def note_comparison(self, one: Tensor, other: Tensor, equal: Tensor) -> None:
+        """Take in `prediction == labels`."""
+        if not (one in self._predictions or other in self._predictions):
+            return
+        if one.shape != other.shape or not one.numel():
+            return
+        now = self._current()
+        now.compared.append(equal.detach().sum())
+        now.compared_samples += one.numel()
+        now.seen.append(self._share)
+
+    def step_taken(self) -> None:
+        """Close what is open: training goes on."""
+        for now in self._open.values():
+            if len(self._done) < _MOST:
+                self._done.append(_closed(now))
+        self._open.clear()
+        self._share = float("nan")
+
+    def records(self) -> tuple[Evaluation, ...]:
+        """Return all evaluations (waits for the device)."""
+        self.step_taken()
+        return tuple(self._done)
+
+    def at(self, step: int) -> None:
+        """Say how many steps were taken before what follows."""
+        self._step = step
+
+    def _current(self) -> _Open:
+        familiar = self._share > 0.5
+        if familiar not in self._open:
+            self._open[familiar] = _Open(self._step)
+        return self._open[familiar]
+
+
+def _closed(now: _Open) -> Evaluation:
+    loss = accuracy = float("nan")
+    if now.losses:
+        sizes = torch.tensor(now.sizes, dtype=torch.float64)
+        values = torch.tensor(on_host(list(now.losses)), dtype=torch.float64)
+        loss = float((values * sizes).sum() / sizes.sum())
+    if now.answered:
+        accuracy = sum(on_host(list(now.right))) / now.answered
+    elif now.compared_samples:  # the loss on the same scores has not counted them
+        accuracy = sum(on_host(list(now.compared))) / now.compared_samples
+    known = [share for share in now.seen if share == share]
+    return Evaluation(
+        step=now.step,
+        samples=now.samples or now.compared_samples,
+        loss=loss,
+        accuracy=accuracy,
+        seen=sum(known) / len(known) if known else float("nan"),
+    )

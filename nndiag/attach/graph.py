@@ -1,0 +1,130 @@
+"""What the autograd graph of a loss tells about how it was computed.
+
+Only names and shapes of nodes are read; no tensor is kept alive and nothing is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor
+
+#: Nodes that hand a tensor on in another shape, type or place.
+_PASSING = (
+    *("View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Permute", "T"),
+    *("Clone", "Alias", "ToCopy", "Select", "Slice", "Expand", "Contiguous"),
+)
+_PRODUCERS = {
+    "Softmax": "softmax",
+    "LogSoftmax": "log_softmax",
+    "Sigmoid": "sigmoid",
+    "LogSigmoid": "log_sigmoid",
+    "Tanh": "tanh",
+    "Relu": "relu",
+    "Addmm": "linear",
+    "Mm": "linear",
+    "Bmm": "linear",
+    "Linear": "linear",
+    "UnsafeMm": "linear",
+    "Convolution": "linear",
+}
+#: Losses that no scores can bring below zero.
+_NON_NEGATIVE = (
+    *("NllLoss", "MseLoss", "BinaryCrossEntropy", "L1Loss", "SmoothL1Loss", "HuberLoss"),
+    *("KlDiv", "SoftMarginLoss"),
+)
+_REDUCING = ("Mean", "Sum", "Div", "Mul", "Add")
+
+
+def name_of(node: Any) -> str:
+    """Return `Relu` for a node ReluBackward0."""
+    name: str = node.name()
+    return name.rpartition("::")[2].partition("Backward")[0]
+
+
+def producer(scores: Tensor) -> str:
+    """Return what made the scores: a name of LossRecord.producer."""
+    node = scores.grad_fn
+    for _hop in range(8):
+        if node is None:
+            return "other"
+        name = name_of(node)
+        if name in _PRODUCERS:
+            return _PRODUCERS[name]
+        if name not in _PASSING or not node.next_functions:
+            return "other"
+        node = node.next_functions[0][0]
+    return "other"
+
+
+def negated(loss: Tensor) -> bool:
+    """Whether the loss is minus (a mean of) a function that is never negative."""
+    sign = 1
+    node = loss.grad_fn
+    for _hop in range(12):
+        if node is None:
+            return False
+        name = name_of(node)
+        if name.startswith(_NON_NEGATIVE):
+            return sign < 0
+        if name in ("Neg", "Rsub") or (name == "Mul" and (_scalar(node) or 0) < 0):
+            sign = -sign  # -loss, 0 - loss, -1 * loss
+        elif name not in _PASSING and name not in _REDUCING:
+            return False
+        inner = [child for child, _place in node.next_functions if child is not None]
+        if len(inner) != 1:
+            return False
+        node = inner[0]
+    return False
+
+
+def _scalar(node: Any) -> float | None:
+    """Return the constant that a multiplication by a Python number holds."""
+    other = getattr(node, "_saved_other", None)
+    if isinstance(other, Tensor) and other.numel() == 1 and other.device.type == "cpu":
+        return float(other)
+    return None
+
+
+def broadcast_difference(loss: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """Return (shape of a difference, shape of its operand) where scores were spread over targets.
+
+    `((scores - target) ** 2).mean()` with scores (N, 1) and targets (N,) becomes (N, N).
+    """
+    for node in walk(loss, 16):
+        if name_of(node) not in ("Sub", "Rsub"):
+            continue
+        whole = shape_of(node)
+        for child, _place in node.next_functions:
+            part = None if child is None else shape_of(child)
+            if whole is None or part is None or len(whole) != 2 or whole[0] != whole[1]:
+                continue
+            if whole[0] > 1 and part in ((whole[0], 1), (1, whole[0]), (whole[0],)):
+                return whole, part
+    return None
+
+
+def shape_of(node: Any) -> tuple[int, ...] | None:
+    """Return the shape of what the node made in the forward pass, None where it is not known."""
+    metadata = getattr(node, "_input_metadata", None)
+    if not metadata:
+        return None
+    return tuple(metadata[0].shape)
+
+
+def walk(loss: Tensor, most: int) -> Iterator[Any]:
+    """Yield at most so many nodes of the graph, breadth first from the loss."""
+    if loss.grad_fn is None:
+        return
+    seen = {loss.grad_fn}
+    waiting = [loss.grad_fn]
+    for place in range(most):
+        if place >= len(waiting):
+            return
+        node = waiting[place]
+        yield node
+        for child, _input in node.next_functions:
+            if child is not None and child not in seen:
+                seen.add(child)
+                waiting.append(child)
