@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,6 +12,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from nndiag.attach.inputs import Seen
 from nndiag.attach.losses import right_answers
+from nndiag.attach.patches import Patches
 from nndiag.attach.series import on_host
 from nndiag.schema.observation import Evaluation
 
@@ -45,6 +48,37 @@ class Evaluations:
         self._predictions = WeakIdKeyDictionary()
         self._step = 0
 
+    def attach(self, patches: Patches) -> None:
+        """Watch the functions by which a script counts right answers."""
+        owner: Any
+        for owner, name in ((Tensor, "argmax"), (torch, "argmax"), (Tensor, "max"), (torch, "max")):
+            patches.wrap(owner, name, self._around_choice)
+        for owner, name in ((Tensor, "__eq__"), (Tensor, "eq"), (torch, "eq")):
+            patches.wrap(owner, name, self._around_equal)
+
+    def _around_choice(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def choose(scores: Any, *args: Any, **kwargs: Any) -> Any:
+            chosen = original(scores, *args, **kwargs)
+            if torch.compiler.is_compiling() or torch.is_grad_enabled():
+                return chosen
+            indices = chosen if isinstance(chosen, Tensor) else getattr(chosen, "indices", None)
+            if isinstance(indices, Tensor) and not indices.is_floating_point() and indices.ndim:
+                self._predictions[indices] = True
+            return chosen
+
+        return choose
+
+    def _around_equal(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def equal(one: Any, other: Any, *args: Any, **kwargs: Any) -> Any:
+            result = original(one, other, *args, **kwargs)
+            if torch.compiler.is_compiling() or torch.is_grad_enabled():
+                return result
+            if isinstance(other, Tensor) and isinstance(result, Tensor):
+                self._note_comparison(one, other, result)
+            return result
+
+        return equal
+
     def learn(self, x: Tensor) -> None:
         """Remember a training batch."""
         self._seen.learn(x)
@@ -67,11 +101,7 @@ class Evaluations:
         now.samples += size
         now.seen.append(self._share)
 
-    def note_prediction(self, prediction: Tensor) -> None:
-        """Remember class numbers that the script took from a model's output."""
-        self._predictions[prediction] = True
-
-    def note_comparison(self, one: Tensor, other: Tensor, equal: Tensor) -> None:
+    def _note_comparison(self, one: Tensor, other: Tensor, equal: Tensor) -> None:
         """Take in `prediction == labels`."""
         if not (one in self._predictions or other in self._predictions):
             return
@@ -82,22 +112,19 @@ class Evaluations:
         now.compared_samples += one.numel()
         now.seen.append(self._share)
 
-    def step_taken(self) -> None:
-        """Close what is open: training goes on."""
+    def step_taken(self, number: int) -> None:
+        """Close what is open: training goes on, so many steps are taken."""
         for now in self._open.values():
             if len(self._done) < _MOST:
                 self._done.append(_closed(now))
         self._open.clear()
         self._share = float("nan")
+        self._step = number
 
     def records(self) -> tuple[Evaluation, ...]:
         """Return all evaluations (waits for the device)."""
-        self.step_taken()
+        self.step_taken(self._step)
         return tuple(self._done)
-
-    def at(self, step: int) -> None:
-        """Say how many steps were taken before what follows."""
-        self._step = step
 
     def _current(self) -> _Open:
         familiar = self._share > 0.5

@@ -117,6 +117,16 @@ class ModelWatch:
             self.probe.learn_activations(root)
             self.probe.note_loss(loss)
 
+    def unscale(self, scaler: torch.amp.GradScaler) -> None:
+        """Divide gradients by the scale of this scaler from now on."""
+        if self.probe is not None:
+            self.probe.unscale(scaler)
+
+    @property
+    def notes(self) -> list[str]:
+        """What this model does not let one see."""
+        return [] if self.probe is None else self.probe.notes
+
     def learns(self, held: Collection[int]) -> bool:
         """Whether training has to do with it: a gradient came back or an optimizer holds it."""
         return self._passes["training"] > 0 or any(
@@ -166,8 +176,8 @@ class ModelWatch:
         if self.probe is not None:
             self.probe.after_update(held, ends=ends)
 
-    def first_seen_in_closure(self, held: Collection[int]) -> None:
-        """Take in a step whose closure ran the model for the first time."""
+    def end_step(self, held: Collection[int]) -> None:
+        """Take in a step whose beginning was not seen: made by hand, or by a first closure."""
         self._held.update(held)
         self._look_at_gradients(held)
         if self.probe is not None:

@@ -17,10 +17,17 @@ _LOOKED_AT = 3
 _HOST_LOOKS = 64  # times that a device is waited for to see whether a gradient was set to zero
 
 
+class ByHand:
+    """Stands for updates that no torch optimizer makes."""
+
+    def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
+        self.param_groups: list[dict[str, Any]] = [{"params": list(parameters), "lr": float("nan")}]
+
+
 class OptimizerWatch:
     """Watches one optimizer; the session tells it what happens."""
 
-    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+    def __init__(self, optimizer: torch.optim.Optimizer | ByHand) -> None:
         self.optimizer = optimizer
         self.steps = 0
         self.backwards_seen = 0

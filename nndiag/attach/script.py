@@ -14,8 +14,9 @@ from typing import Any
 
 import torch
 
+from nndiag.attach.intervening import Intervening
 from nndiag.attach.patches import Patches
-from nndiag.attach.session import Enough, Intervening, Session
+from nndiag.attach.session import Enough, Session
 from nndiag.schema.observation import Observation
 
 
