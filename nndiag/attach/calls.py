@@ -81,7 +81,7 @@ class Calls:
             watch = self._new(module)
             if watch is None:
                 return
-            watch.begin_inside(args)
+            watch.begin_inside(module, args)
         elif watch.model is not module:
             watch.part_called(module, args)
         self._passing(first_float(args, {}), torch.is_grad_enabled(), module.training)

@@ -79,8 +79,9 @@ class ModelWatch:
 
     # -- passes -------------------------------------------------------------------------------
 
-    def begin_inside(self, args: tuple[Any, ...]) -> None:
-        """Begin a pass that is under way: the hooks were put on within it."""
+    def begin_inside(self, beginner: nn.Module, args: tuple[Any, ...]) -> None:
+        """Begin a pass that is under way, in the model itself or in its first part."""
+        self._beginner = beginner
         if self.probe is not None and not self._late:
             self.probe.enter_model()
         self._enters(self.model, args, {})
@@ -103,8 +104,7 @@ class ModelWatch:
         """
         if torch.is_grad_enabled() and self._been_backward:
             self._been_backward = False
-            self._beginner = module
-            self.begin_inside(args)
+            self.begin_inside(module, args)
 
     def goes_backward(self, root: Tensor, loss: Tensor) -> None:
         """Take in the tensor that a backward pass starts from, and the loss behind it."""
