@@ -52,7 +52,9 @@ class Calls:
             self.models.append(make(model, False))
 
     def attach(self) -> list[RemovableHandle]:
-        """Put the hooks on."""
+        """Put the hooks on, also those of the models known already."""
+        for watch in self.models:
+            watch.open()
         return [
             torch_module.register_module_forward_pre_hook(self._enter),
             torch_module.register_module_forward_hook(self._leave, always_call=True),
@@ -115,6 +117,7 @@ class Calls:
             watch.close()
             self.models.remove(watch)
         watch = self._make(model, bool(parts))
+        watch.open()
         self.models.append(watch)
         return watch
 

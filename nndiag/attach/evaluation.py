@@ -42,7 +42,7 @@ class Evaluations:
 
     def __init__(self) -> None:
         self._done: list[Evaluation] = []
-        self._open: dict[bool, _Open] = {}
+        self._open: dict[tuple[bool, str], _Open] = {}
         self._seen = Seen()
         self._share = float("nan")
         self._predictions = WeakIdKeyDictionary()
@@ -89,7 +89,7 @@ class Evaluations:
 
     def note_loss(self, function: str, scores: Tensor, target: Tensor, loss: Tensor) -> None:
         """Take in a loss computed with gradients off."""
-        now = self._current()
+        now = self._current(function)
         size = len(target) if target.ndim else 1
         if loss.numel() == 1:
             now.losses.append(loss.detach().reshape(()).double())
@@ -107,10 +107,15 @@ class Evaluations:
             return
         if one.shape != other.shape or not one.numel():
             return
-        now = self._current()
+        now = self._current("")
         now.compared.append(equal.detach().sum())
         now.compared_samples += one.numel()
         now.seen.append(self._share)
+
+    @property
+    def training_samples(self) -> int | None:
+        """Distinct samples that training met; None where they were not counted."""
+        return self._seen.count
 
     def step_taken(self, number: int) -> None:
         """Close what is open: training goes on, so many steps are taken."""
@@ -126,11 +131,18 @@ class Evaluations:
         self.step_taken(self._step)
         return tuple(self._done)
 
-    def _current(self) -> _Open:
+    def _current(self, function: str) -> _Open:
+        """Return the open evaluation on samples like the last input's, by one loss function."""
         familiar = self._share > 0.5
-        if familiar not in self._open:
-            self._open[familiar] = _Open(self._step)
-        return self._open[familiar]
+        same = [key for key in self._open if key[0] == familiar]
+        joined = next((key for key in same if "" in (key[1], function)), None)
+        if joined is None and same and not function:
+            joined = same[0]  # answers counted beside the loss
+        if joined is not None:
+            now = self._open.pop(joined)
+            self._open[familiar, function or joined[1]] = now
+            return now
+        return self._open.setdefault((familiar, function), _Open(self._step))
 
 
 def _closed(now: _Open) -> Evaluation:

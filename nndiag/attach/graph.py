@@ -22,6 +22,8 @@ _PRODUCERS = {
     "LogSigmoid": "log_sigmoid",
     "Tanh": "tanh",
     "Relu": "relu",
+    "Clamp": "clamp",
+    "Hardtanh": "clamp",
     "Addmm": "linear",
     "Mm": "linear",
     "Bmm": "linear",

@@ -142,6 +142,11 @@ class Seen:
         if x.device.type == "cpu" and len(self._marks) < _MARKED:
             self._marks.update(_marks(x))
 
+    @property
+    def count(self) -> int | None:
+        """Distinct samples met; None where they were not counted, or are too many."""
+        return len(self._marks) if 0 < len(self._marks) < _MARKED else None
+
     def share(self, x: Tensor) -> float:
         """Return the share of samples that training has met; NaN where that is unknown."""
         if x.device.type != "cpu" or not self._marks or not len(x):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
+from torch.utils.hooks import RemovableHandle
 
 from nndiag.attach.inputs import InputWatch, first_float
 from nndiag.probe.layers import batch_size, find_layers, first_tensor
@@ -61,17 +62,24 @@ class ModelWatch:
         self._been_backward = False
         self._beginner: nn.Module = model
         self._waiting: list[tuple[int, Tensor]] = []
-        self._handles = [model.register_forward_pre_hook(self._enters, with_kwargs=True)]
+        self._handles: list[RemovableHandle] = []
         self._late = late
-        if self.probe is not None and not late:
+
+    def open(self) -> None:
+        """Put the hooks on."""
+        if self._handles:
+            return
+        self._handles = [self.model.register_forward_pre_hook(self._enters, with_kwargs=True)]
+        if self.probe is not None and not self._late:
             self.probe.__enter__()
 
     def close(self) -> None:
         """Take all hooks off."""
         for handle in self._handles:
             handle.remove()
-        if self.probe is not None:
+        if self._handles and self.probe is not None:
             self.probe.__exit__(None, None, None)
+        self._handles = []
 
     def owns(self, module: nn.Module) -> bool:
         """Whether the module is the model or inside it."""

@@ -284,6 +284,7 @@ class Session:
             labels=self._losses.labels() if alone else None,
             evaluations=self._evaluations.records(),
             accuracy=self._accuracy.series(),
+            training_samples=self._evaluations.training_samples,
             error=None if error is None else self._error(error),
             stopped=stopped,
             interrupted=interrupted,

@@ -291,6 +291,7 @@ class Observation:
         backwards: backward passes.
         evaluations: in order.
         accuracy: of the training batches by step, where the loss is a classification's.
+        training_samples: distinct samples that training met, None where they were not counted.
         stopped: ended by us after the steps asked for.
         interrupted: ended by Ctrl-C.
         notes: what could not be seen, and why: sentences.
@@ -305,6 +306,7 @@ class Observation:
     labels: LabelRecord | None = None
     evaluations: tuple[Evaluation, ...] = ()
     accuracy: Series = field(default_factory=Series)
+    training_samples: int | None = None
     error: ErrorRecord | None = None
     stopped: bool = False
     interrupted: bool = False
