@@ -1,0 +1,167 @@
+"""The signal of a user's models: which rows of a trace to judge, and what a finding there means.
+
+A network that learns is left alone, whatever its gradients look like: no threshold on gradients
+separates healthy from dead runs, while the loss does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from nndiag.diagnosis import activations, gradients, learning, non_finite, symmetry
+from nndiag.diagnosis.context import Context
+from nndiag.diagnosis.naming import expression
+from nndiag.locales import _
+from nndiag.schema.finding import Finding, Severity, Symptom
+from nndiag.schema.observation import ModelRecord, Observation
+from nndiag.schema.trace import Trace
+
+#: Recorded rows whose median stands for the beginning, and for the end.
+_WINDOW = 10
+
+
+def check(observation: Observation) -> list[Finding]:
+    """Report what the traces show, for each model that a gradient came back through."""
+    found: list[Finding] = []
+    for model in observation.models:
+        trace = model.trace
+        if not len(trace.steps) or not trace.layers:
+            continue
+        found += _broken(model)
+        found += _judged(model, observation)
+    return found
+
+
+def _broken(model: ModelRecord) -> list[Finding]:
+    """Return the first value that is not finite, in the words of a run."""
+    return [
+        replace(finding, fixes=_non_finite_fixes(finding))
+        for finding in non_finite.check(model.trace, Context())
+    ]
+
+
+def _non_finite_fixes(finding: Finding) -> tuple[str, ...]:
+    if finding.evidence["direction"] == "backward":
+        return (
+            _("`torch.autograd.set_detect_anomaly(True)` names the operation of the forward pass"),
+            _("away from the edge of sqrt, log, division and norm: add `1e-8` inside"),
+            _("a smaller learning rate, or gradient clipping"),
+        )
+    if finding.evidence["direction"] == "loss":
+        return (
+            _("the loss itself: log or division of zero? Add `1e-8`, or use a `..._with_logits`"),
+            _("a smaller learning rate, or gradient clipping"),
+        )
+    return (
+        _("`assert torch.isfinite(x).all()` on each batch"),
+        _("a smaller learning rate, or gradient clipping"),
+        _("an initialisation that keeps the variance (`kaiming_normal_`, `xavier_uniform_`)"),
+    )
+
+
+def _judged(model: ModelRecord, observation: Observation) -> list[Finding]:
+    """Return the findings of the beginning and of the end, each once, in a run that fails."""
+    trace = model.trace
+    works = _works(observation)
+    context = Context(norm=model.normalised, recurrent=_by_time(model))
+    beginning = _typical(trace, slice(0, _WINDOW))
+    late = len(trace.steps) >= 4 * _WINDOW
+    end = _typical(trace, slice(-_WINDOW, None)) if late else None
+    found: dict[Symptom, Finding] = {}
+    for window, part in ((_("first steps"), beginning), (_("last steps"), end)):
+        if part is None:
+            continue
+        for family in (symmetry, gradients, activations):
+            for finding in family.check(part, context):
+                if finding.symptom not in found and not _spurious(finding, model, part):
+                    found[finding.symptom] = _worded(finding, window, model, works=works)
+    return [finding for finding in found.values() if works is not True or _stays(finding)]
+
+
+def _works(observation: Observation) -> bool | None:
+    """Whether training plainly works; None where it cannot be told."""
+    stepped = [one for one in observation.optimizers if one.steps]
+    if len(stepped) > 1:
+        return True  # players of a game: their losses tell nothing
+    return learning.learns(observation)
+
+
+def _stays(finding: Finding) -> bool:
+    """Whether a finding is worth a line although the network learns."""
+    return finding.symptom is Symptom.SYMMETRIC_UNITS
+
+
+def _spurious(finding: Finding, model: ModelRecord, part: Trace) -> bool:
+    """Whether a finding comes from something that is no fault."""
+    if finding.symptom is Symptom.VANISHING_GRADIENTS:
+        # Nothing comes back at all: a cut graph, which another family names.
+        return bool(np.nanmax(part.columns["output_grad_norm"][-1]) == 0)
+    return False
+
+
+def _by_time(model: ModelRecord) -> bool:
+    """Whether the signal is read by time step: a cell called at each of them."""
+    return model.recurrent and bool(model.trace.by_call.get("output_grad_norm"))
+
+
+def _worded(finding: Finding, window: str, model: ModelRecord, *, works: bool | None) -> Finding:
+    fixes = _code(finding, model)
+    severity = finding.severity
+    if works is not False and severity is Severity.CRITICAL:
+        severity = Severity.WARNING
+    if works:
+        severity = Severity.INFO
+    return replace(
+        finding,
+        severity=severity,
+        evidence={**finding.evidence, "when": window},
+        fixes=(*fixes, *finding.fixes),
+    )
+
+
+def _code(finding: Finding, model: ModelRecord) -> tuple[str, ...]:
+    """Return the line of code that a fix comes down to, for a layer of this model."""
+    layers = [layer for layer in model.trace.layers if layer.name in finding.layers]
+    if not layers:
+        return ()
+    name = expression(model, layers[0].name)
+    gated = layers[0].activation is not None and layers[0].gate
+    if finding.symptom is Symptom.SYMMETRIC_UNITS:
+        return (_("`nn.init.kaiming_uniform_({name}.weight)`").format(name=name),)
+    if finding.symptom in (Symptom.EXPLODING_GRADIENTS, Symptom.DEAD_UNITS) or gated:
+        return (
+            _("`nn.init.kaiming_normal_({name}.weight, nonlinearity='relu')`").format(name=name),
+        )
+    if finding.symptom in (Symptom.SATURATED_ACTIVATIONS, Symptom.VANISHING_GRADIENTS):
+        return (_("`nn.init.xavier_uniform_({name}.weight)`").format(name=name),)
+    return ()
+
+
+def _typical(trace: Trace, rows: slice) -> Trace:
+    """Return a trace of one row: the medians over some rows, what is not finite left out."""
+    columns = {}
+    for name, table in trace.columns.items():
+        part = table[rows]
+        if name == "symmetric_fraction":
+            part = table  # looked at in the first steps alone
+        columns[name] = _median(part)
+    return replace(
+        trace,
+        steps=np.asarray(trace.steps)[rows][-1:],
+        columns=columns,
+        by_call={
+            name: {layer: _median(table[rows]) for layer, table in layers.items()}
+            for name, layers in trace.by_call.items()
+        },
+        loss=_median(trace.loss[rows]),
+    )
+
+
+def _median(part: np.ndarray) -> np.ndarray:
+    finite = np.where(np.isfinite(part), part, np.nan)
+    some = ~np.isnan(finite).all(axis=0)
+    row = np.full(part.shape[1:], np.nan)
+    row[some] = np.nanmedian(finite[:, some], axis=0)
+    return row[None]
