@@ -14,6 +14,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.utils.hooks import RemovableHandle
 
 from nndiag.attach.inputs import InputWatch, first_float
+from nndiag.attach.recurrence import TimeProfiles
 from nndiag.probe.layers import batch_size, find_layers, first_tensor
 from nndiag.probe.probe import Probe
 from nndiag.schema.observation import ModelRecord, ParameterRecord
@@ -52,6 +53,7 @@ class ModelWatch:
             Probe(model, every=every, statistics=statistics) if find_layers(_inner(model)) else None
         )
         self._input = InputWatch()
+        self._profiles = TimeProfiles(model)
         self._passes = Counter[str]()
         self._sizes = Counter[int]()
         self._output: tuple[int, ...] = ()
@@ -75,6 +77,7 @@ class ModelWatch:
 
     def close(self) -> None:
         """Take all hooks off."""
+        self._profiles.close()
         for handle in self._handles:
             handle.remove()
         if self._handles and self.probe is not None:
@@ -251,6 +254,7 @@ class ModelWatch:
             dropouts=tuple(key for key, _module in self._dropouts),
             frozen_norms=self._passes["frozen norms"] > 0,
             normalised=_normalised(self._modules),
+            time_profiles=self._profiles.read(),
             recurrent=any(isinstance(module, _RECURRENT) for module in self._modules),
             batch_sizes=dict(self._sizes),
             single_value_norms=self._passes["single"],

@@ -88,8 +88,7 @@ class OptimizerWatch:
             self._leftover += 1
         if backwards == self.backwards_seen:
             self._unbacked += 1
-        if not self.steps or backwards == self.backwards_seen:
-            self._empty += all(p.grad is None for p in self.parameters)
+        self._empty += all(p.grad is None for p in self.parameters)
         self.backwards_seen = backwards
         self.last_step = step
         self.steps += 1

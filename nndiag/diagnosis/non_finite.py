@@ -30,7 +30,7 @@ def check(trace: Trace, context: Context) -> list[Finding]:
 
 def _broken(trace: Trace, names: tuple[str, ...], row: int, place: int) -> bool:
     return any(
-        trace.has(name, place) and not np.isfinite(trace.at(name, place, row)).all()
+        trace.in_row(name, place, row) and not np.isfinite(trace.at(name, place, row)).all()
         for name in names
     )
 

@@ -13,16 +13,19 @@ from nndiag.locales import _
 from nndiag.schema.finding import Finding, Severity, Symptom
 from nndiag.schema.observation import Observation, OptimizerRecord
 
-#: Norm of a step over the norm of the weights. TheDeepChecker (Ben Braiek & Khomh 2022) and
-#: DeepDiagnosis (Wardat et al. 2022) ask for 1e-4 (1e-5) to 1e-1.
+#: Norm of a step over the norm of the weights. TheDeepChecker (Ben Braiek & Khomh 2022) asks for
+#: 1e-4 to 1e-1, DeepDiagnosis (Wardat et al. 2022) for 1e-5 to 1e-1.
 LARGE_UPDATE = 1e-1
 SMALL_UPDATE = 1e-4
-TINY_UPDATE = 1e-5
 #: Share of the first loss that must be gone at best for a run to count as learning at all; ARC
 #: Lens measured a best loss of 0.27 of the first in healthy runs and 0.89 in dead ones.
 LEARNT = 0.3
 #: The loss climbs to so many times its start, and stays above it.
 CLIMBS = 1.5
+#: The first steps raise the loss to so many times its start (a good rate may double it), and the
+#: skill at the end, 0 for chance and 1 for always right, stays below so much.
+BLOWN_UP = 8.0
+RECOVERED = 0.9
 #: Changes from step to step over the level of the loss: a healthy mini-batch loss that is not yet
 #: small swings by 10 to 40 % of itself.
 SWINGS = 0.8
@@ -116,6 +119,10 @@ def _too_high(
         rising = seen.rises > CLIMBS or _grows_before_break(seen)
         if rising and max(update, start) > LARGE_UPDATE:
             why = _("the loss grows until it is no number any more")
+    elif progress.positive(seen) and _blown_up(observation, seen, start):
+        why = _("the first steps throw the loss up to {times:.3g} times its start").format(
+            times=seen.rises
+        )
     elif not progress.positive(seen) or _learns(observation, seen):
         return None
     elif seen.last > CLIMBS * seen.first and update > SMALL_UPDATE:
@@ -152,6 +159,16 @@ def _too_high(
     )
 
 
+def _blown_up(observation: Observation, seen: Progress, update: float) -> bool:
+    """Whether the first steps undo the initialisation, and the run has not got over it."""
+    if seen.rises < BLOWN_UP or update < LARGE_UPDATE:
+        return False
+    chance, accuracy = learning.majority(observation), learning.training_accuracy(observation)
+    if chance is not None and accuracy is not None:
+        return learning.skill(accuracy, chance) < RECOVERED
+    return seen.last > LEARNT * seen.first
+
+
 def _grows_before_break(seen: Progress) -> bool:
     finite = seen.values[: int(np.argmax(~np.isfinite(seen.values)))]
     return finite.size >= 2 and float(np.abs(finite).max()) > CLIMBS * abs(float(finite[0]))
@@ -168,9 +185,7 @@ def _too_low(
     rates = optimizer.lr.values
     if not len(rates) or rates[-1] <= 1e-3 * rates.max():
         return None  # the schedule ended it
-    if not 0 < max(update, most) < SMALL_UPDATE:
-        return None
-    if max(update, most) > TINY_UPDATE and not _falls_steadily(seen):
+    if not 0 < max(update, most) < SMALL_UPDATE * (2 if _falls_steadily(seen) else 1):
         return None
     lr = float(np.median(rates))
     times = 10 ** max(1, min(4, round(math.log10(1e-3 / max(update, most)))))
@@ -192,12 +207,11 @@ def _too_low(
 
 
 def _falls_steadily(seen: Progress) -> bool:
-    """Whether the loss goes down slowly and surely, the second half no slower than the first."""
+    """Whether the loss goes down surely, and in the last third as it did before."""
     finite = seen.values[np.isfinite(seen.values)]
-    thirds = np.array_split(finite, 3)
-    means = [float(part.mean()) for part in thirds]
-    error = float(finite.std()) / math.sqrt(max(len(thirds[0]), 1))
-    return means[0] - means[2] > max(error * 0.5, 1e-4 * abs(means[0])) and means[1] <= means[0]
+    means = [float(part.mean()) for part in np.array_split(finite, 3)]
+    error = float(finite.std()) / math.sqrt(len(finite) / 3)
+    return means[0] - means[2] > 2 * error and means[1] - means[2] > 0
 
 
 def _stalled(

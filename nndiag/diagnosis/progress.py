@@ -17,9 +17,10 @@ class Progress:
 
     Attributes:
         values: (S,) as recorded.
-        first, last: medians of the first values and of the last fifth.
+        first, last: the smaller of the very first value and the median of the first twentieth (a
+            first step may do all the harm), and the median of the last fifth.
         best: smallest of the means over windows of a twentieth.
-        rises: largest finite window mean over the first values' median.
+        rises: largest finite value over the first.
         swing: standard deviation of changes from step to step over the loss level, last half.
         broken: a value is not finite.
     """
@@ -60,6 +61,8 @@ def read(series: Series) -> Progress | None:
             swing=math.nan,
             broken=True,
         )
+    if np.isfinite(values[0]):
+        first = min(first, float(values[0]))
     width = max(1, finite.size // 20)
     windows = finite[: finite.size // width * width].reshape(-1, width).mean(1)
     half = finite[finite.size // 2 :]
@@ -69,7 +72,7 @@ def read(series: Series) -> Progress | None:
         first=first,
         last=last,
         best=float(windows.min()),
-        rises=float(windows.max() / first) if first > 0 else math.nan,
+        rises=float(finite.max() / first) if first > 0 else math.nan,
         swing=float(np.diff(half).std() / level) if half.size > 2 else 0.0,
         broken=bool(finite.size < values.size),
     )

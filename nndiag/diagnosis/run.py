@@ -14,6 +14,7 @@ from nndiag.diagnosis import (
     modes,
     optimisation,
     parameters,
+    recurrence,
     signal,
 )
 from nndiag.locales import _
@@ -28,6 +29,7 @@ FAMILIES = (
     modes,
     optimisation,
     parameters,
+    recurrence,
     signal,
 )
 
@@ -35,7 +37,9 @@ S = Symptom
 _LOSS = (S.STALLED_LOSS, S.UNDERFITTING)
 _RATE = (S.LEARNING_RATE_TOO_HIGH, S.LEARNING_RATE_TOO_LOW)
 _SIGNAL = (S.VANISHING_GRADIENTS, S.EXPLODING_GRADIENTS, S.SATURATED_ACTIVATIONS, S.DEAD_UNITS)
-#: Cause -> what follows from it. A consequence is told, but as information, and after its cause.
+#: What a run shows whatever is wrong with it.
+_GENERAL = (S.UNDERFITTING, *_RATE, S.OVERFITTING)
+#: Cause -> what follows from it and is told after it.
 FOLLOWS: Mapping[Symptom, tuple[Symptom, ...]] = {
     S.LOSS_OUTPUT_MISMATCH: (
         *_LOSS, *_RATE, *_SIGNAL, S.UNTRAINED_PARAMETERS, S.NON_FINITE, S.WRONG_DIRECTION,
@@ -55,11 +59,11 @@ FOLLOWS: Mapping[Symptom, tuple[Symptom, ...]] = {
     S.SATURATED_ACTIVATIONS: (*_LOSS, S.VANISHING_GRADIENTS, S.LEARNING_RATE_TOO_LOW),
     S.VANISHING_GRADIENTS: (*_LOSS, S.LEARNING_RATE_TOO_LOW),
     S.EXPLODING_GRADIENTS: (*_LOSS, *_RATE, S.DEAD_UNITS, S.NON_FINITE),
-    S.NON_FINITE: (*_LOSS, *_RATE),
-    S.LEARNING_RATE_TOO_HIGH: (*_LOSS, S.DEAD_UNITS, S.NON_FINITE),
+    S.LEARNING_RATE_TOO_HIGH: (*_LOSS, S.DEAD_UNITS, S.SATURATED_ACTIVATIONS, S.NON_FINITE),
+    S.NON_FINITE: _LOSS,
     S.DEAD_UNITS: (*_LOSS, S.VANISHING_GRADIENTS, S.LEARNING_RATE_TOO_LOW),
     S.LEARNING_RATE_TOO_LOW: _LOSS,
-    S.STALLED_LOSS: (S.UNDERFITTING,),
+    S.UNDERFITTING: (S.STALLED_LOSS,),
 }  # fmt: skip
 
 
@@ -76,31 +80,33 @@ def _merged(found: list[Finding]) -> list[Finding]:
 
 
 def _causes_first(found: list[Finding]) -> list[Finding]:
-    serious = [finding for finding in found if finding.severity.rank >= Severity.WARNING.rank]
-    told = {finding.symptom: finding for finding in serious}
-    explained: dict[Symptom, Symptom] = {}
+    told = {f.symptom: f for f in found if f.severity.rank >= Severity.WARNING.rank}
+    cause_of: dict[Symptom, Symptom] = {}
     for cause in FOLLOWS:  # in order: an earlier cause is nearer to the script
-        if cause in told and cause not in explained:
+        if cause in told and cause not in cause_of:
             for effect in FOLLOWS[cause]:
                 if effect in told and effect is not cause:
-                    explained.setdefault(effect, cause)
-    ordered = [_demoted(f, explained.get(f.symptom)) if f in serious else f for f in found]
+                    cause_of.setdefault(effect, cause)
     place = {symptom: at for at, symptom in enumerate(FOLLOWS)}
+    ordered = [
+        _after(f, told[cause_of[f.symptom]]) if told.get(f.symptom) and f.symptom in cause_of else f
+        for f in found
+    ]
     return sorted(
         ordered,
-        key=lambda f: (-f.severity.rank, place.get(f.symptom, len(place))),
+        key=lambda f: (-f.severity.rank, f.symptom in cause_of, place.get(f.symptom, len(place))),
     )
 
 
-def _demoted(finding: Finding, cause: Symptom | None) -> Finding:
-    if cause is None:
-        return finding
-    follows = _("Follows from {cause}.").format(cause=cause.value)
+def _after(finding: Finding, cause: Finding) -> Finding:
+    """Return a consequence: no worse than its cause, and information where it says little more."""
+    follows = _("Follows from {cause}.").format(cause=cause.symptom.value)
+    severity = Severity.INFO if finding.symptom in _GENERAL else finding.severity
     return replace(
         finding,
-        severity=Severity.INFO,
+        severity=min(severity, cause.severity, key=lambda one: one.rank),
         cause=f"{finding.cause} {follows}",
-        evidence={**finding.evidence, "follows_from": cause.value},
+        evidence={**finding.evidence, "follows_from": cause.symptom.value},
     )
 
 

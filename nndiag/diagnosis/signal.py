@@ -20,6 +20,9 @@ from nndiag.schema.trace import Trace
 
 #: Recorded rows whose median stands for the beginning, and for the end.
 _WINDOW = 10
+#: Skill (0 chance, 1 always right), or share of the first loss that is gone, that leaves nothing to
+#: ask for.
+_WELL = 0.9
 
 
 def check(observation: Observation) -> list[Finding]:
@@ -77,20 +80,32 @@ def _judged(model: ModelRecord, observation: Observation) -> list[Finding]:
             for finding in family.check(part, context):
                 if finding.symptom not in found and not _spurious(finding, model, part):
                     found[finding.symptom] = _worded(finding, window, model, works=works)
-    return [finding for finding in found.values() if works is not True or _stays(finding)]
+    return [finding for finding in found.values() if not works or _stays(finding, observation)]
 
 
 def _works(observation: Observation) -> bool | None:
-    """Whether training plainly works; None where it cannot be told."""
+    """Whether training works; None where it cannot be told."""
     stepped = [one for one in observation.optimizers if one.steps]
     if len(stepped) > 1:
         return True  # players of a game: their losses tell nothing
     return learning.learns(observation)
 
 
-def _stays(finding: Finding) -> bool:
+def _stays(finding: Finding, observation: Observation) -> bool:
     """Whether a finding is worth a line although the network learns."""
-    return finding.symptom is Symptom.SYMMETRIC_UNITS
+    if finding.symptom is Symptom.SYMMETRIC_UNITS:
+        return True
+    saturated = finding.symptom is Symptom.SATURATED_ACTIVATIONS
+    return saturated and finding.severity is Severity.CRITICAL and not _well(observation)
+
+
+def _well(observation: Observation) -> bool:
+    """Whether so much is learnt that nothing can stand in its way."""
+    chance, accuracy = learning.majority(observation), learning.training_accuracy(observation)
+    if chance is not None and accuracy is not None:
+        return learning.skill(accuracy, chance) >= _WELL
+    start, end = learning.ends(learning.loss(observation))
+    return not end > (1 - _WELL) * start
 
 
 def _spurious(finding: Finding, model: ModelRecord, part: Trace) -> bool:
@@ -111,8 +126,6 @@ def _worded(finding: Finding, window: str, model: ModelRecord, *, works: bool | 
     severity = finding.severity
     if works is not False and severity is Severity.CRITICAL:
         severity = Severity.WARNING
-    if works:
-        severity = Severity.INFO
     return replace(
         finding,
         severity=severity,

@@ -87,21 +87,24 @@ class History:
         ordered = [order[place] for place in places]
         rows, count = self._columns, len(order)
         names = [name for name in STATISTICS if any(name in row.values for row in rows)]
-        columns, missing = {}, {}
+        columns, missing, recorded = {}, {}, {}
         for name in names:
             table = np.full((len(rows), count), np.nan)
-            there = np.zeros(count, bool)
+            there = np.zeros((len(rows), count), bool)
             for at, row in enumerate(rows):
                 if name in row.values:
                     present = np.flatnonzero(row.present[name])
                     table[at, present] = row.values[name][present]
-                    there[present] = True
-            columns[name], missing[name] = table[:, places, None], ~there[places]
+                    there[at, present] = True
+            columns[name], missing[name] = table[:, places, None], ~there.any(0)[places]
+            if not (there | missing[name][np.argsort(places)]).all():
+                recorded[name] = there[:, places]
         return Trace(
             layers=tuple(_info(layer, at, count) for at, layer in enumerate(ordered)),
             steps=np.array(self._steps, dtype=int),
             columns=columns,
             missing=missing,
+            recorded=recorded,
             by_call=self._by_call(order),
             floor=np.array([_floor(layer, self._samples * layer.output_size) for layer in ordered]),
             weight_floor=np.array(

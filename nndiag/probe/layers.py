@@ -43,9 +43,16 @@ class Layer:
     live: list[Tensor | None] = field(default_factory=lambda: [None, None])
 
     @property
-    def rows_are_units(self) -> bool:
-        """Whether row u of the weight holds the incoming weights of unit u."""
-        return isinstance(self.module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d)
+    def rows_a_unit(self) -> int:
+        """Rows of the weight that hold the incoming weights of one unit; 0 where it is not rows.
+
+        A gated cell has a block of rows a gate, and one row of each block a unit.
+        """
+        if isinstance(self.module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
+            return 1
+        if isinstance(self.module, nn.RNNBase | nn.RNNCellBase):
+            return int(self.weights[0].shape[0] // self.module.hidden_size)
+        return 0
 
     @property
     def fans(self) -> tuple[int, int]:

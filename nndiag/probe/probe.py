@@ -235,9 +235,10 @@ class Probe:
         weight = layer.weights[0]
         early = self._exact or self._step < _EARLY
         wanted = early and "symmetric_fraction" in self._wanted
-        if wanted and layer.rows_are_units and weight.grad is not None:
+        blocks = layer.rows_a_unit if wanted else 0
+        if blocks and weight.grad is not None:
             slot = row.slot(Key("symmetric", place), weight.device, st.wide(weight))
-            slot.copy_(st.twins(weight, weight.grad))
+            slot.copy_(st.twins(weight, weight.grad, blocks))
 
     def _note_alive(self, one: Pass) -> None:
         for layer, alive in one.alive.items():

@@ -110,17 +110,21 @@ def _extreme(values: Tensor, unit_axis: int, *, largest: bool) -> Tensor:
     return reduce(reduce(maps, 0), 1)
 
 
-def twins(weight: Tensor, gradient: Tensor) -> Tensor:
+def twins(weight: Tensor, gradient: Tensor, blocks: int = 1) -> Tensor:
     """Return the share of units whose weights and gradient both repeat those of the first unit.
 
     Args:
-        weight, gradient: (U, ...), compared to a relative 1e-6 of the first unit's largest entry.
+        weight, gradient: (blocks * U, ...), compared to a relative 1e-6 of the first unit's
+            largest entry.
+        blocks: a unit has one row in each of so many blocks of rows (the gates of a cell).
     """
-    return (_repeats(weight) & _repeats(gradient)).to(wide(weight)).mean()
+    same = _repeats(weight, blocks) & _repeats(gradient, blocks)
+    return same.to(wide(weight)).mean()
 
 
-def _repeats(matrix: Tensor) -> Tensor:
+def _repeats(matrix: Tensor, blocks: int) -> Tensor:
     rows = matrix.detach().flatten(1)
+    rows = rows.unflatten(0, (blocks, -1)).transpose(0, 1).flatten(1)
     return (rows - rows[0]).abs().amax(1) <= 1e-6 * rows[0].abs().amax()
 
 

@@ -105,6 +105,8 @@ class ModelRecord:
         frozen_norms: batch normalisations that the script keeps in evaluation mode on purpose
             while the model itself trains.
         normalised: kind of normalisation between its layers: `batch`, `layer` or `none`.
+        time_profiles: layer that runs through time in one call -> (T,) norm of the gradient of its
+            last output with respect to its input at each time step, at the first training pass.
         recurrent: it holds nn.RNN, nn.LSTM, nn.GRU or their cells.
         batch_sizes: size of a training batch -> how often.
         single_value_norms: training passes with one value a channel in a batch normalisation.
@@ -125,6 +127,7 @@ class ModelRecord:
     dropouts: tuple[str, ...] = ()
     frozen_norms: bool = False
     normalised: str = "none"
+    time_profiles: Mapping[str, np.ndarray] = field(default_factory=dict)
     recurrent: bool = False
     batch_sizes: Mapping[int, int] = field(default_factory=dict)
     single_value_norms: int = 0

@@ -66,6 +66,8 @@ class Trace:
         steps: (S,) step numbers; 0 is the state before any update.
         columns: name of the statistic -> (S, L, M) float64. NaN is a measured NaN; where a layer
             does not have the statistic, `missing[name][l]` is True and the value means nothing.
+        recorded: name -> (S, L) bool, False where a layer that has the statistic lacks it in that
+            row (it did not run, or got no gradient); a name that is not there has every row.
         by_call: name -> one (S, M, T_l) array for each layer that ran more than once in a pass,
             by layer name: the statistic for each call in order.
         floor: (L,) the smallest value that `output_grad_norm` can show before it underflows.
@@ -77,6 +79,7 @@ class Trace:
     steps: np.ndarray
     columns: dict[str, np.ndarray]
     missing: dict[str, np.ndarray]
+    recorded: dict[str, np.ndarray] = field(default_factory=dict)
     by_call: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     floor: np.ndarray = field(default_factory=lambda: np.zeros(0))
     weight_floor: np.ndarray = field(default_factory=lambda: np.zeros(0))
@@ -89,6 +92,11 @@ class Trace:
     def has(self, statistic: str, layer: int) -> bool:
         """Whether the layer at position `layer` (from 0) has the statistic."""
         return statistic in self.columns and not self.missing[statistic][layer]
+
+    def in_row(self, statistic: str, layer: int, row: int = -1) -> bool:
+        """Whether the layer has a value of the statistic in one recorded row."""
+        there = self.recorded.get(statistic)
+        return self.has(statistic, layer) and (there is None or bool(there[row, layer]))
 
     def at(self, statistic: str, layer: int, row: int = -1) -> np.ndarray:
         """Return the (M,) values of one layer at one recorded row (last by default)."""
@@ -119,6 +127,7 @@ def join_members(traces: list[Trace]) -> Trace:
             for name in first.columns
         },
         missing=first.missing,
+        recorded=first.recorded,
         by_call={
             name: {
                 layer: np.concatenate([trace.by_call[name][layer] for trace in traces], axis=1)
