@@ -36,6 +36,9 @@ _NON_NEGATIVE = (
     *("NllLoss", "MseLoss", "BinaryCrossEntropy", "L1Loss", "SmoothL1Loss", "HuberLoss"),
     *("KlDiv", "SoftMarginLoss"),
 )
+#: Logarithms of probabilities, and what picks those of the labels.
+_NON_POSITIVE = ("LogSoftmax", "LogSigmoid")
+_PICKING = ("Gather", "Index", "IndexSelect")
 _REDUCING = ("Mean", "Sum", "Div", "Mul", "Add")
 
 
@@ -61,7 +64,7 @@ def producer(scores: Tensor) -> str:
 
 
 def negated(loss: Tensor) -> bool:
-    """Whether the loss is minus (a mean of) a function that is never negative."""
+    """Whether the loss is minus (a mean of) what is never negative: an error, or -log(p)."""
     sign = 1
     node = loss.grad_fn
     for _hop in range(12):
@@ -70,9 +73,14 @@ def negated(loss: Tensor) -> bool:
         name = name_of(node)
         if name.startswith(_NON_NEGATIVE):
             return sign < 0
-        if name in ("Neg", "Rsub") or (name == "Mul" and (_scalar(node) or 0) < 0):
+        if name in _NON_POSITIVE:
+            return sign > 0
+        factor = _scalar(node) if name == "Mul" else 1.0
+        if factor is None:  # weighted by a tensor: a reward, an advantage
+            return False
+        if name in ("Neg", "Rsub") or factor < 0:
             sign = -sign  # -loss, 0 - loss, -1 * loss
-        elif name not in _PASSING and name not in _REDUCING:
+        elif name not in _PASSING and name not in _REDUCING and name not in _PICKING:
             return False
         inner = [child for child, _place in node.next_functions if child is not None]
         if len(inner) != 1:

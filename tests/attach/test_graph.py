@@ -1,0 +1,66 @@
+"""What the autograd graph tells of a loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nndiag.attach import graph
+
+torch.manual_seed(0)
+X, Y = torch.randn(8, 4), torch.randint(3, (8,))
+NET, ONE = nn.Linear(4, 3), nn.Linear(4, 1)
+
+
+@pytest.mark.parametrize(
+    ("scores", "name"),
+    [
+        (lambda: NET(X), "linear"),
+        (lambda: NET(X.view(2, 4, 4)).transpose(1, 2), "linear"),
+        (lambda: nn.Conv2d(1, 2, 2)(X.view(2, 1, 4, 4)), "linear"),
+        (lambda: F.softmax(NET(X), 1), "softmax"),
+        (lambda: nn.LogSoftmax(-1)(NET(X)), "log_softmax"),
+        (lambda: torch.sigmoid(ONE(X)).squeeze(1), "sigmoid"),
+        (lambda: F.relu(ONE(X)).view(-1), "relu"),
+        (lambda: NET(X).clamp(0, 1), "clamp"),
+        (lambda: NET(X) * 2, "other"),
+        (lambda: X, "other"),
+    ],
+)
+def test_producer(scores: Callable[[], Tensor], name: str) -> None:
+    assert graph.producer(scores()) == name
+
+
+def log_likelihood() -> Tensor:
+    return F.log_softmax(NET(X), 1).gather(1, Y[:, None])
+
+
+@pytest.mark.parametrize(
+    ("loss", "negated"),
+    [
+        (lambda: F.cross_entropy(NET(X), Y), False),
+        (lambda: -F.cross_entropy(NET(X), Y), True),
+        (lambda: -1.0 * F.mse_loss(NET(X), X[:, :3]), True),
+        (lambda: 0 - F.mse_loss(NET(X), X[:, :3]) / 2, True),
+        (lambda: -1.0 * (-F.mse_loss(NET(X), X[:, :3])), False),
+        (lambda: -log_likelihood().mean(), False),
+        (lambda: log_likelihood().mean(), True),
+        (lambda: (log_likelihood() * torch.randn(8, 1)).mean(), False),  # a policy gradient
+        (lambda: -NET(X).mean(), False),  # a critic
+        (lambda: F.cross_entropy(NET(X), Y) - F.mse_loss(NET(X), X[:, :3]), False),
+    ],
+)
+def test_negated(loss: Callable[[], Tensor], negated: bool) -> None:
+    assert graph.negated(loss()) == negated
+
+
+def test_a_difference_that_was_broadcast() -> None:
+    target = X[:, 0]
+    assert graph.broadcast_difference(((ONE(X) - target) ** 2).mean()) == ((8, 8), (8, 1))
+    assert graph.broadcast_difference((target - ONE(X)).abs().mean()) == ((8, 8), (8, 1))
+    assert graph.broadcast_difference(((ONE(X).squeeze(1) - target) ** 2).mean()) is None
+    assert graph.broadcast_difference(((NET(X) - X[:, :3]) ** 2).mean()) is None
