@@ -29,6 +29,8 @@ class Calls:
         passing: told (input of a pass or None, whether gradients are on, whether the model is in
             training mode).
         only: models to watch; None for every one that is met.
+        first_args: returns what a model met in its first pass gets instead of its arguments; hooks
+            put on that model itself only act from its second pass on.
     """
 
     def __init__(
@@ -37,8 +39,10 @@ class Calls:
         foreign: Callable[[], bool],
         passing: Callable[[Tensor | None, bool, bool], None],
         only: Iterable[nn.Module] | None,
+        first_args: Callable[[nn.Module, tuple[Any, ...]], tuple[Any, ...] | None],
     ) -> None:
         self._make, self._foreign, self._passing = make, foreign, passing
+        self._first_args = first_args
         self._open = only is None
         self._stack: list[nn.Module] = []
         self._parents: weakref.WeakKeyDictionary[nn.Module, weakref.ref[nn.Module]] = (
@@ -55,8 +59,9 @@ class Calls:
         """Put the hooks on, also those of the models known already."""
         for watch in self.models:
             watch.open()
+        enter: Any = self._enter  # may return other arguments, whatever torch's annotation says
         return [
-            torch_module.register_module_forward_pre_hook(self._enter),
+            torch_module.register_module_forward_pre_hook(enter),
             torch_module.register_module_forward_hook(self._leave, always_call=True),
             torch_module.register_module_module_registration_hook(self._registered),
         ]
@@ -67,26 +72,31 @@ class Calls:
         if isinstance(module, nn.Module):
             self._parents[module] = weakref.ref(owner)
 
-    def _enter(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+    def _enter(self, module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
         if self._foreign():
-            return
+            return None
         self._stack.append(module)
         self.ran.add(id(module))
         if len(self._stack) == 1:
-            self._enter_outermost(module, args)
-        elif module._parameters:
+            return self._enter_outermost(module, args)
+        if module._parameters:
             self._look_for_stray(module)
+        return None
 
-    def _enter_outermost(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+    def _enter_outermost(self, module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
         watch = self.watch_of(module)
+        changed = None
         if watch is None:
             watch = self._new(module)
             if watch is None:
-                return
-            watch.begin_inside(module, args)
+                return None
+            if watch.model is module:
+                changed = self._first_args(module, args)
+            watch.begin_inside(module, args if changed is None else changed)
         elif watch.model is not module:
             watch.part_called(module, args)
         self._passing(first_float(args, {}), torch.is_grad_enabled(), module.training)
+        return changed
 
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
         if self._foreign():

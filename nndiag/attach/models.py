@@ -53,6 +53,8 @@ class ModelWatch:
             Probe(model, every=every, statistics=statistics) if find_layers(_inner(model)) else None
         )
         self._input = InputWatch()
+        first = next((p for p in model.parameters() if p.requires_grad), None)
+        self._drawn = None if first is None else (first, first.detach().clone())
         self._profiles = TimeProfiles(model)
         self._passes = Counter[str]()
         self._sizes = Counter[int]()
@@ -254,6 +256,7 @@ class ModelWatch:
             dropouts=tuple(key for key, _module in self._dropouts),
             frozen_norms=self._passes["frozen norms"] > 0,
             normalised=_normalised(self._modules),
+            moved=self._drawn is None or not torch.equal(*map(torch.Tensor.detach, self._drawn)),
             time_profiles=self._profiles.read(),
             recurrent=any(isinstance(module, _RECURRENT) for module in self._modules),
             batch_sizes=dict(self._sizes),

@@ -36,6 +36,7 @@ class OptimizerWatch:
         self.losses = Recorder()
         self._rates = Recorder()
         self._cleared = True
+        self._fresh = True  # gradients came back since they were last cleared
         self._leftover = self._empty = self._unbacked = 0
         self._looks = 0
         self._clips: list[tuple[str, float, Tensor]] = []
@@ -56,10 +57,11 @@ class OptimizerWatch:
 
     def cleared(self) -> None:
         """Take in that its gradients were set to zero or to None."""
-        self._cleared = True
+        self._cleared, self._fresh = True, False
 
     def before_backward(self) -> None:
         """See whether gradients of its last step are still there as a backward pass begins."""
+        self._fresh = True
         if self._cleared or not self.steps:
             return
         trainable = [p for p in self.parameters if p.requires_grad]
@@ -88,7 +90,7 @@ class OptimizerWatch:
             self._leftover += 1
         if backwards == self.backwards_seen:
             self._unbacked += 1
-        self._empty += all(p.grad is None for p in self.parameters)
+        self._empty += not self._fresh or all(p.grad is None for p in self.parameters)
         self.backwards_seen = backwards
         self.last_step = step
         self.steps += 1

@@ -80,9 +80,11 @@ def figures_of(
     start, end = _start(loss), _end(loss)
     accuracy = observation.accuracy.values
     last = _last_evaluation(observation)
+    prior = learning.target_variance(observation)
     return {
         "steps": observation.steps,
         "loss_start": start,
+        "loss_reference": start if prior is None else min(start, prior),
         "loss": end,
         "accuracy_start": _start(accuracy),
         "accuracy": _end(accuracy),

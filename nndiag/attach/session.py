@@ -73,7 +73,7 @@ class Session:
             lambda: self._calls.models, self._foreign, interventions, self._step_ended, optimizers
         )
         only = None if only is None else list(only)
-        self._calls = Calls(self._new_watch, self._foreign, self._passing, only)
+        self._calls = Calls(self._new_watch, self._foreign, self._passing, only, self._change_first)
         self._by_hand = ByHand([p for model in only or () for p in model.parameters()])
         self._loaded: set[int] = set()
         self._losses = TrainingLosses()
@@ -147,6 +147,9 @@ class Session:
         for intervention in self._interventions:
             args, kwargs = intervention.on_input(model, args, kwargs)
         return args, kwargs
+
+    def _change_first(self, model: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        return self._change_input(model, args, {})[0] if self._interventions else None
 
     def _passing(self, x: Tensor | None, grad: bool, training: bool) -> None:
         if not grad:

@@ -18,7 +18,7 @@ from nndiag.schema.errors import NndiagError
 
 def build() -> TyperGroup:
     """Assemble the commands, in the language in use."""
-    from nndiag.cli import compare, gradients
+    from nndiag.cli import compare, diagnose, gradients
 
     app = typer.Typer(
         name="nndiag",
@@ -50,6 +50,11 @@ def build() -> TyperGroup:
             "Shows how the signal and the gradient change from layer to layer, on real data."
         ),
     )(gradients.gradients)
+    app.command(
+        name="diagnose",
+        help=locales._("Runs your own training script, unchanged, and says what is wrong with it."),
+        context_settings=diagnose.SETTINGS,
+    )(diagnose.diagnose)
     app.command(
         name="compare-fixes",
         help=locales._("Trains a broken network with every fix of it, tuned alike, over seeds."),

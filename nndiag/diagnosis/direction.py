@@ -33,6 +33,8 @@ def _upwards(observation: Observation) -> list[Finding]:
         return []
     if climbing and negated:
         return []  # twice turned round is the right way
+    if negated and observation.backwards >= 1.5 * observation.steps:
+        return []  # further passes may be attacks on the input, which climb by right
     known = [one for one in observation.losses if one.function != "expression" or one.negated]
     if climbing and not known:
         return []  # the user's own objective may be one to maximise

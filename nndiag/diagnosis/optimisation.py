@@ -179,6 +179,8 @@ def _too_low(
 ) -> Finding | None:
     if not progress.positive(seen) or seen.broken or optimizer.leftover >= LEFT_OVER:
         return None
+    if any(p.loaded for model in observation.models for p in model.parameters):
+        return None  # what was learnt before is moved with care
     if _learns(observation, seen) or seen.best_fall >= LEARNT or seen.fall < -0.1:
         return None
     update, most = _update(optimizer, early=False), _update(optimizer, early=True)

@@ -42,6 +42,8 @@ def _trained(observation: Observation) -> list[ModelRecord]:
 def _never_stepped(observation: Observation) -> Finding | None:
     if observation.steps or not observation.backwards or observation.error is not None:
         return None
+    if any(model.moved for model in _trained(observation)):
+        return None  # the script updates by hand
     names = tuple(p.name for model in _trained(observation) for p in model.parameters[:1])
     return _finding(
         names,
@@ -146,7 +148,12 @@ def _not_held(observation: Observation, model: ModelRecord) -> list[Finding]:
 
 
 def _candidates(model: ModelRecord) -> list[ParameterRecord]:
-    return [p for p in model.parameters if p.registered and p.trainable and p.used and p.gradient]
+    """Return what ought to be held; weights that were loaded may be meant to stay as they are."""
+    return [
+        p
+        for p in model.parameters
+        if p.registered and p.trainable and p.used and p.gradient and not p.loaded
+    ]
 
 
 def _unreached(model: ModelRecord) -> list[Finding]:

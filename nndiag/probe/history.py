@@ -97,8 +97,9 @@ class History:
                     table[at, present] = row.values[name][present]
                     there[at, present] = True
             columns[name], missing[name] = table[:, places, None], ~there.any(0)[places]
-            if not (there | missing[name][np.argsort(places)]).all():
-                recorded[name] = there[:, places]
+            in_order = there[:, places]
+            if not np.all(in_order | missing[name]):
+                recorded[name] = in_order
         return Trace(
             layers=tuple(_info(layer, at, count) for at, layer in enumerate(ordered)),
             steps=np.array(self._steps, dtype=int),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
+from typing import TextIO
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
@@ -145,3 +147,55 @@ class TrainingDisplay:
             line.append(f" {scientific(norms[place]):>8}  ")
             line.append(bar(norms[place], axis, room, glyphs), style=STYLES[None])
             yield line
+
+
+class StepLine:
+    """One line on stderr that says where a script's training is; only on a terminal.
+
+    It is rewritten in place at most twice a second, so that the script's own output stays readable.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._moves = self._stream.isatty()
+        self._total, self._next, self._started = 0, 0.0, time.monotonic()
+        self._drawn = False
+
+    def __enter__(self) -> StepLine:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._drawn:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+
+    def stage(self, text: str, total: int, *, layers: Sequence[str] | None = None) -> None:
+        """Begin: `total` steps, 0 where nobody knows."""
+        self._total, self._started = total, time.monotonic()
+
+    def update(
+        self,
+        done: int,
+        *,
+        numbers: Mapping[str, float] | None = None,
+        norms: Sequence[float] | None = None,
+    ) -> None:
+        """Say that so many steps are taken."""
+        now = time.monotonic()
+        if not self._moves or now < self._next:
+            return
+        self._next = now + 0.5
+        speed = done / max(now - self._started, 1e-9)
+        text = _("nndiag: step {step}, loss {loss}, {speed} steps/s").format(
+            step=f"{done}/{self._total}" if self._total else done,
+            loss=compact((numbers or {}).get("loss", float("nan"))),
+            speed=compact(speed),
+        )
+        self._stream.write(f"\r\x1b[K{text}\r")
+        self._stream.flush()
+        self._drawn = True

@@ -105,6 +105,7 @@ class ModelRecord:
         frozen_norms: batch normalisations that the script keeps in evaluation mode on purpose
             while the model itself trains.
         normalised: kind of normalisation between its layers: `batch`, `layer` or `none`.
+        moved: its first trainable parameter is not what it was at first.
         time_profiles: layer that runs through time in one call -> (T,) norm of the gradient of its
             last output with respect to its input at each time step, at the first training pass.
         recurrent: it holds nn.RNN, nn.LSTM, nn.GRU or their cells.
@@ -127,6 +128,7 @@ class ModelRecord:
     dropouts: tuple[str, ...] = ()
     frozen_norms: bool = False
     normalised: str = "none"
+    moved: bool = True
     time_profiles: Mapping[str, np.ndarray] = field(default_factory=dict)
     recurrent: bool = False
     batch_sizes: Mapping[int, int] = field(default_factory=dict)

@@ -80,6 +80,10 @@ class Changed:
         return sum(one.changes for one in self.interventions)
 
 
+def number(tensor: Tensor) -> float:
+    return tensor.item()
+
+
 def weights(model: nn.Module) -> Tensor:
     return torch.cat([p.detach().reshape(-1) for p in model.parameters()])
 
@@ -250,8 +254,8 @@ def test_cross_entropy_of_probabilities_becomes_that_of_logits(through: str) -> 
             again = functional.cross_entropy(squash[through](changed(x)), y, **options)
     own = functional.cross_entropy(plain(x), y, **options)
     own.backward()
-    assert float(loss) == pytest.approx(float(own), rel=1e-6)
-    assert float(again) == pytest.approx(float(own), rel=1e-6)
+    assert loss.item() == pytest.approx(own.item(), rel=1e-6)
+    assert again.item() == pytest.approx(own.item(), rel=1e-6)
     for one, other in zip(changed.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad)
 
@@ -262,7 +266,7 @@ def test_probabilities_of_unknown_origin_give_the_loss_of_their_logarithms() -> 
     with Changed("remove_softmax"):
         exact = torch.special.softmax(model(x), 1)
         loss = functional.cross_entropy(exact, y)
-    assert float(loss) == pytest.approx(float(functional.cross_entropy(model(x), y)), rel=1e-5)
+    assert loss.item() == pytest.approx(number(functional.cross_entropy(model(x), y)), rel=1e-5)
 
 
 def test_a_sigmoid_before_logits_goes_with_extreme_scores_too() -> None:
@@ -270,8 +274,8 @@ def test_a_sigmoid_before_logits_goes_with_extreme_scores_too() -> None:
     y = torch.tensor([1.0, 0.0, 1.0, 0.0])
     with Changed("remove_softmax"):
         loss = functional.binary_cross_entropy_with_logits(torch.sigmoid(z), y)
-    assert float(loss) == pytest.approx(
-        float(functional.binary_cross_entropy_with_logits(z, y)), rel=1e-6
+    assert loss.item() == pytest.approx(
+        number(functional.binary_cross_entropy_with_logits(z, y)), rel=1e-6
     )
 
 
@@ -280,7 +284,7 @@ def test_raw_scores_stay() -> None:
     with Changed("remove_softmax") as block:
         loss = functional.cross_entropy(model(x), y)
         torch.softmax(model(x), 1)
-    assert float(loss) == float(functional.cross_entropy(model(x), y))
+    assert loss.item() == number(functional.cross_entropy(model(x), y))
     assert block.changes == 0
 
 
@@ -291,9 +295,9 @@ def test_a_softmax_of_one_score_becomes_a_sigmoid() -> None:
         loss = functional.binary_cross_entropy(torch.softmax(z, 1).squeeze(1), y)
         square = functional.mse_loss(torch.softmax(z, 1), y[:, None])
     expected = functional.binary_cross_entropy(torch.sigmoid(z).squeeze(1), y)
-    assert float(loss) == pytest.approx(float(expected), rel=1e-6)
-    assert float(square) == pytest.approx(
-        float(functional.mse_loss(torch.sigmoid(z), y[:, None])), rel=1e-6
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+    assert square.item() == pytest.approx(
+        number(functional.mse_loss(torch.sigmoid(z), y[:, None])), rel=1e-6
     )
 
 
@@ -305,11 +309,11 @@ def test_losses_get_what_they_expect() -> None:
         right = functional.nll_loss(model(x).log_softmax(1), y)
         binary = functional.binary_cross_entropy(model(x)[:, 0], (y > 0).float())
         square = functional.mse_loss(column, row)
-    expected = float(functional.cross_entropy(model(x), y))
-    assert (float(nll), float(right)) == (pytest.approx(expected), pytest.approx(expected))
+    expected = number(functional.cross_entropy(model(x), y))
+    assert (nll.item(), right.item()) == (pytest.approx(expected), pytest.approx(expected))
     logits = functional.binary_cross_entropy_with_logits(model(x)[:, 0], (y > 0).float())
-    assert float(binary) == pytest.approx(float(logits), rel=1e-6)
-    assert float(square) == pytest.approx(float(functional.mse_loss(column[:, 0], row)))
+    assert binary.item() == pytest.approx(logits.item(), rel=1e-6)
+    assert square.item() == pytest.approx(number(functional.mse_loss(column[:, 0], row)))
 
 
 # -- models ------------------------------------------------------------------------------------
@@ -461,6 +465,7 @@ def test_inputs_have_mean_zero_and_deviation_one_by_feature(axis: int) -> None:
         with torch.no_grad():
             model(x[:5])
     axes = (0, 2, 3) if axis == 1 else (0,)
+    assert torch.allclose(seen[0].mean(axes), torch.zeros(3), atol=1e-4)  # the first pass already
     assert torch.allclose(seen[-2].mean(axes), torch.zeros(3), atol=1e-4)
     assert torch.allclose(seen[-2].std(axes), torch.tensor([1.0, 0.0, 1.0]), atol=0.02)
     torch.testing.assert_close(seen[-1], seen[-2][:5])

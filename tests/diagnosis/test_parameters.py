@@ -24,10 +24,18 @@ def parameter(name: str, **more: object) -> ParameterRecord:
 
 
 def run(
-    *parameters: ParameterRecord, optimizer: dict[str, object] | None = None, **more: object
+    *parameters: ParameterRecord,
+    optimizer: dict[str, object] | None = None,
+    moved: bool = True,
+    **more: object,
 ) -> Observation:
     model = ModelRecord(
-        name="net", kind="Net", trace=TRACE, parameters=parameters, training_passes=50
+        name="net",
+        kind="Net",
+        trace=TRACE,
+        parameters=parameters,
+        training_passes=50,
+        moved=moved,
     )
     one: dict[str, object] = {"kind": "SGD", "steps": 50, "held": len(parameters)}
     fields: dict[str, object] = {"steps": 50, "backwards": 50, "seconds": 1.0, "models": (model,)}
@@ -98,7 +106,8 @@ def test_a_frozen_model_that_no_optimizer_holds_is_a_teacher() -> None:
 
 
 def test_never_stepped() -> None:
-    seen = run(parameter("w"), steps=0, optimizers=())
+    seen = run(parameter("w"), steps=0, optimizers=(), moved=False)
+    assert parameters.check(run(parameter("w"), steps=0, optimizers=())) == []  # moved by hand
     assert "optimizer.step()" in the_finding(seen).fixes[0]
     error = ErrorRecord(kind="ValueError", message="", step=0)
     assert parameters.check(run(parameter("w"), steps=0, optimizers=(), error=error)) == []
