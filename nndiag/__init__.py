@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nndiag.diagnosis import diagnose
     from nndiag.diagnosis.context import Context
+    from nndiag.integrations.loop import Diagnosis, Watch, watch
     from nndiag.probe.probe import Probe
     from nndiag.schema.errors import DataError, NndiagError, RunError, UsageError
     from nndiag.schema.finding import Finding, Severity, Symptom
@@ -25,6 +26,7 @@ __all__ = [
     "Context",
     "DataError",
     "DataSpec",
+    "Diagnosis",
     "Finding",
     "GradientsSpec",
     "Interval",
@@ -39,13 +41,16 @@ __all__ = [
     "Symptom",
     "Trace",
     "UsageError",
+    "Watch",
     "__version__",
     "diagnose",
+    "watch",
 ]
 
 _HOMES = {
     "nndiag.diagnosis": ("diagnose",),
     "nndiag.diagnosis.context": ("Context",),
+    "nndiag.integrations.loop": ("Diagnosis", "Watch", "watch"),
     "nndiag.probe.probe": ("Probe",),
     "nndiag.schema.errors": ("DataError", "NndiagError", "RunError", "UsageError"),
     "nndiag.schema.finding": ("Finding", "Severity", "Symptom"),

@@ -37,6 +37,8 @@ LITTLE_SKILL = 0.5
 LITTLE_FALL = 0.3
 #: Fall of the loss over the last half below which a run has all but converged.
 CONVERGED = 0.2
+#: Steps before which a slow start looks like a limit.
+SETTLED_STEPS = 100
 #: Parameters for each unit of the output layer, and in all, below which capacity is the cause: a
 #: network that could know its samples by heart is limited by something else (Zhang et al. 2017).
 FEW_PARAMETERS = 200
@@ -155,7 +157,9 @@ def _underfitting(observation: Observation) -> Finding | None:
     """A converged run far from good, of a network too small for better."""
     model = trained_model(observation)
     series = learning.loss(observation)
-    if model is None or not learning.plateau(series, least=CONVERGED) or _sorted(observation):
+    if model is None or observation.steps < SETTLED_STEPS or _sorted(observation):
+        return None
+    if not learning.plateau(series, least=CONVERGED) or learning.falling(series):
         return None
     # Frozen numbers count: a large network of which little is trained has another fault.
     size = sum(one.size for one in model.parameters)

@@ -50,6 +50,18 @@ def plateau(series: Series, *, least: float) -> bool:
     return fall + 2 * error <= least * abs(float(before.mean()))
 
 
+def falling(series: Series) -> bool:
+    """Whether the loss still goes down in the second half: by 2 % and two standard errors."""
+    values = series.values[np.isfinite(series.values)]
+    later = values[values.size // 2 :]
+    third = later.size // 3
+    if third < 2:
+        return True
+    before, after = later[:third], later[-third:]
+    error = math.sqrt(float(before.var() + after.var()) / third)
+    return float(before.mean() - after.mean()) > max(2 * error, 0.02 * abs(float(before.mean())))
+
+
 def majority(observation: Observation) -> float | None:
     """Return the share of the commonest label; None for a regression or without labels."""
     labels = observation.labels

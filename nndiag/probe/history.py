@@ -96,10 +96,11 @@ class History:
                     present = np.flatnonzero(row.present[name])
                     table[at, present] = row.values[name][present]
                     there[at, present] = True
-            columns[name], missing[name] = table[:, places, None], ~there.any(0)[places]
-            in_order = there[:, places]
-            if not np.all(in_order | missing[name]):
-                recorded[name] = in_order
+            there = there[:, places]
+            absent = np.logical_not(there.any(axis=0))
+            columns[name], missing[name] = table[:, places, None], absent
+            if not np.logical_or(there, absent).all():
+                recorded[name] = there
         return Trace(
             layers=tuple(_info(layer, at, count) for at, layer in enumerate(ordered)),
             steps=np.array(self._steps, dtype=int),

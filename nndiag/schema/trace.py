@@ -7,6 +7,7 @@ of a layer that runs several times in one pass).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -101,6 +102,41 @@ class Trace:
     def at(self, statistic: str, layer: int, row: int = -1) -> np.ndarray:
         """Return the (M,) values of one layer at one recorded row (last by default)."""
         return np.asarray(self.columns[statistic][row, layer])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain containers: steps, layer names and, by statistic, (S, L) lists.
+
+        A value that a layer does not have is None. Members other than the first are left out.
+        """
+        return {
+            "steps": self.steps.tolist(),
+            "layers": [layer.name for layer in self.layers],
+            "loss": self.loss[:, 0].tolist(),
+            **{
+                name: [
+                    [
+                        float(table[row, place, 0]) if self.in_row(name, place, row) else None
+                        for place in range(len(self.layers))
+                    ]
+                    for row in range(len(self.steps))
+                ]
+                for name, table in self.columns.items()
+            },
+        }
+
+    def to_frame(self) -> Any:
+        """Return a pandas DataFrame with a row a step and layer (`pip install pandas`)."""
+        import pandas
+
+        rows = self.to_dict()
+        names = [name for name in STATISTICS if name in rows]
+        return pandas.DataFrame(
+            [
+                {"step": step, "layer": layer, **{n: rows[n][at][place] for n in names}}
+                for at, step in enumerate(rows["steps"])
+                for place, layer in enumerate(rows["layers"])
+            ]
+        )
 
     @property
     def hidden(self) -> list[int]:

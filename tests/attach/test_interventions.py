@@ -332,11 +332,11 @@ def test_reinitialised_weights_have_the_deviation_of_their_activation() -> None:
         model(torch.zeros(8, 400))
     assert torch.equal(torch.get_rng_state(), state)
     assert [id(parameter) for parameter in model.parameters()] == before
-    stds = [float(model[place].weight.std()) for place in (0, 2, 4, 7)]
+    stds = [model[place].weight.std().item() for place in (0, 2, 4, 7)]
     wanted = [(2 / 400) ** 0.5, (2 / 800) ** 0.5, (1 / 500) ** 0.5, (1 / 400) ** 0.5]
     assert stds == pytest.approx(wanted, rel=0.03)
-    assert all(float(model[place].bias.abs().max()) == 0 for place in (0, 2, 4, 6, 7))
-    assert float(model[6].weight.min()) == 1
+    assert all(model[place].bias.abs().max().item() == 0 for place in (0, 2, 4, 6, 7))
+    assert model[6].weight.min().item() == 1
 
 
 def test_reinitialisation_knows_functional_activations_from_the_first_run() -> None:
@@ -353,7 +353,7 @@ def test_reinitialisation_knows_functional_activations_from_the_first_run() -> N
         model = Net()
         with Changed(names, Net=known):
             model(torch.zeros(2, 600))
-        assert float(model.first.weight.var()) == pytest.approx(variance, rel=0.05)
+        assert model.first.weight.var().item() == pytest.approx(variance, rel=0.05)
 
 
 def test_recurrent_weights_become_orthogonal_gate_by_gate() -> None:

@@ -1,0 +1,1 @@
+"""nndiag inside other programs: one's own loop, Lightning, transformers, experiment trackers."""
