@@ -20,7 +20,6 @@ from nndiag.schema.observation import (
 )
 from nndiag.schema.trace import LayerInfo, Trace
 
-
 PRETRAINED = (ParameterRecord(name="first.weight", size=1, loaded=True),)
 
 
@@ -70,6 +69,14 @@ def test_the_first_choice_against_each_finding_comes_before_second_ones() -> Non
     )
     assert found[:4] == ["zero_grad", "standardise_input", "zero_grad,standardise_input", "lr*0.1"]
     assert len(found) == len(set(found)) <= 8
+
+
+def test_the_same_words_in_another_order_are_no_other_change() -> None:
+    found = names(
+        [finding(Symptom.LEARNING_RATE_TOO_HIGH), finding(Symptom.DEAD_UNITS)], observed()
+    )
+    assert "lr*0.1,reinit" in found
+    assert "reinit,lr*0.1" not in found
 
 
 def test_informations_and_what_no_change_cures_call_for_nothing() -> None:

@@ -26,11 +26,11 @@ y = (x[:, 0] > 0).long() + (x[:, 1] * x[:, 2] > 0).long()
 model = nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, 3))
 optimizer = torch.optim.SGD(model.parameters(), lr=2e-4)
 print("a word of the script")
-for step in range(400):
+for step in range(90):
     optimizer.zero_grad()
     nn.functional.cross_entropy(model(x), y).backward()
     optimizer.step()
-    torch.save(model.state_dict(), "best.pt")
+torch.save(model.state_dict(), "best.pt")
 torch.load("best.pt")
 """
 
@@ -91,15 +91,15 @@ def test_crashes_and_time_outs_are_said(tmp_path: Path, script: Script) -> None:
 
 def test_interrupt_ends_the_children_and_keeps_what_is_done(script: Script) -> None:
     def interrupt(done: int, planned: int, name: str) -> None:
-        if done == 4:
+        if done == 2:
             threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
 
     trials = try_candidates(
         [candidate("lr*0.1"), candidate("lr*1000")], script, workers=1, told=interrupt
     )
     assert trials.interrupted
-    assert [row.label for row in trials.rows][:2] == ["control", "lr*0.1"]
-    assert trials.rows[0].runs == 3
+    assert trials.rows[0].label == "control"
+    assert 2 <= trials.rows[0].runs <= 3
     assert trials.best is None
 
 
