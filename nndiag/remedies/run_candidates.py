@@ -85,10 +85,11 @@ def run_candidates(
         if turn == 0:
             for together, wanted in _together(symptoms):
                 symptoms.setdefault(together, wanted)
-    return [
-        Candidate(names=names, reason=_reason(names), symptoms=tuple(found))
-        for names, found in list(symptoms.items())[:most]
-    ]
+    distinct: dict[frozenset[str], Candidate] = {}
+    for label, found in symptoms.items():
+        candidate = Candidate(names=label, reason=_reason(label), symptoms=tuple(found))
+        distinct.setdefault(frozenset(label.split(",")), candidate)
+    return list(distinct.values())[:most]
 
 
 def _together(first: Mapping[str, list[Symptom]]) -> Iterable[tuple[str, list[Symptom]]]:
