@@ -140,7 +140,14 @@ def _code(finding: Finding, model: ModelRecord) -> tuple[str, ...]:
     if not layers:
         return ()
     name = expression(model, layers[0].name)
-    gated = layers[0].activation is not None and layers[0].gate
+    activation = (layers[0].activation or "").partition("(")[0]
+    if finding.symptom is Symptom.VANISHING_GRADIENTS and activation == "Sigmoid":
+        return (  # whose slope is never above 1/4: no scale of the weights helps
+            _(
+                "`nn.ReLU()` for `nn.Sigmoid()` with `nn.init.kaiming_normal_({name}.weight)`"
+            ).format(name=name),
+        )
+    gated = layers[0].gate
     if finding.symptom is Symptom.SYMMETRIC_UNITS:
         return (_("`nn.init.kaiming_uniform_({name}.weight)`").format(name=name),)
     if finding.symptom in (Symptom.EXPLODING_GRADIENTS, Symptom.DEAD_UNITS) or gated:

@@ -47,7 +47,7 @@ def _title(result: Result) -> str:
 
 def _draw_loss(axis: Axes, numbers: Mapping[str, Any]) -> None:
     several = len(numbers["optimizers"]) > 1
-    lowest = np.inf
+    lowest, highest = np.inf, 0.0
     for place, one in enumerate(numbers["optimizers"]):
         values = np.array(one["loss"]["values"], float)
         if not values.size:
@@ -55,7 +55,8 @@ def _draw_loss(axis: Axes, numbers: Mapping[str, Any]) -> None:
         label = one["kind"] if several else _("training")
         axis.plot(one["loss"]["steps"], values, color=_COLOURS[place % 4], lw=1, label=label)
         finite = values[np.isfinite(values)]
-        lowest = min(lowest, finite.min()) if finite.size else lowest
+        if finite.size:
+            lowest, highest = min(lowest, finite.min()), max(highest, finite.max())
     known = [e for e in numbers["evaluations"] if np.isfinite(e["loss"]) and not e["seen"] > 0.5]
     if known:
         axis.plot(
@@ -67,7 +68,7 @@ def _draw_loss(axis: Axes, numbers: Mapping[str, Any]) -> None:
             label=_("evaluation"),
         )
     axis.set_title(_("Loss"))
-    if 0 < lowest < np.inf:
+    if 0 < 10 * lowest < highest:
         axis.set_yscale("log")
     if axis.get_legend_handles_labels()[0]:
         axis.legend(frameon=False)
