@@ -12,7 +12,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 README = PAGES[0].read_text()
-NEEDS_MORE = re.compile(r"COMMAND|nndiag diagnose|package\.module|\.csv|\.npz|--data \w*(mnist|cifar)|[\[<]|\.\.\.")
+NEEDS_MORE = re.compile(
+    r"COMMAND|nndiag diagnose|package\.module|\.csv|\.npz|--data \w*(mnist|cifar)|[\[<]|\.\.\."
+)
 
 
 def commands() -> list[str]:

@@ -65,36 +65,39 @@ def producer(scores: Tensor) -> str:
 
 def negated(loss: Tensor) -> bool:
     """Whether the loss is minus (a mean of) what is never negative: an error, or -log(p)."""
-    sign = 1
-    node = loss.grad_fn
-    for _hop in range(12):
-        if node is None:
-            return False
-        name = name_of(node)
-        if name.startswith(_NON_NEGATIVE):
-            return sign < 0
-        if name in _NON_POSITIVE:
-            return sign > 0
-        factor = _scalar(node) if name == "Mul" else 1.0
-        if factor is None:  # weighted by a tensor: a reward, an advantage
-            return False
-        if name in ("Neg", "Rsub") or factor < 0:
-            sign = -sign  # -loss, 0 - loss, -1 * loss
-        elif name not in _PASSING and name not in _REDUCING and name not in _PICKING:
-            return False
-        inner = [child for child, _place in node.next_functions if child is not None]
-        if len(inner) != 1:
-            return False
-        node = inner[0]
-    return False
+    return loss.grad_fn is not None and _sign(loss.grad_fn, 12) == -1
 
 
-def _scalar(node: Any) -> float | None:
-    """Return the constant that a multiplication by a Python number holds."""
-    other = getattr(node, "_saved_other", None)
-    if isinstance(other, Tensor) and other.numel() == 1 and other.device.type == "cpu":
-        return float(other)
-    return None
+def _sign(node: Any, hops: int) -> int | None:
+    """Return 1 for an error, -1 for minus an error, None where the graph does not tell."""
+    name = name_of(node)
+    if name.startswith(_NON_NEGATIVE):
+        return 1
+    if name in _NON_POSITIVE:
+        return -1
+    children = [(child, at) for at, (child, _i) in enumerate(node.next_functions) if child]
+    if not children or not hops:
+        return None
+    signs = [_sign(child, hops - 1) for child, _at in children]
+    factor = -1 if name in ("Neg", "Rsub") else 1  # -loss, 0 - loss
+    if name == "Sub" and len(signs) == 2:
+        signs[1] = None if signs[1] is None else -signs[1]
+    elif name == "Mul":
+        factor = _weight_sign(node, children[0][1]) if len(children) == 1 else 0
+    elif factor == 1 and name not in (*_PASSING, *_REDUCING, *_PICKING):
+        return None
+    if signs[0] is None or not factor or any(sign != signs[0] for sign in signs):
+        return None
+    return factor * signs[0]
+
+
+def _weight_sign(node: Any, place: int) -> int:
+    """Return the sign of what the operand at `place` is multiplied by; 0 where it is mixed."""
+    weight = getattr(node, "_saved_self" if place == 1 else "_saved_other", None)
+    if not isinstance(weight, Tensor) or not weight.numel():
+        return 0
+    low, high = float(weight.min()), float(weight.max())
+    return 1 if low >= 0 else -1 if high <= 0 else 0
 
 
 def broadcast_difference(loss: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]] | None:

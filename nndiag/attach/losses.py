@@ -44,6 +44,7 @@ class TrainingLosses:
         self._batches: list[Tensor] = []
         self._classes: int | None = None
         self._single = True
+        self._roots = 0
 
     def note(self, function: str, scores: Tensor, target: Tensor) -> None:
         """Take in one call."""
@@ -71,7 +72,8 @@ class TrainingLosses:
         Args:
             called: a loss function was called since the last backward pass.
         """
-        turned = graph.negated(loss)
+        self._roots += 1
+        turned = self._roots <= _CHECKED_CALLS and graph.negated(loss)
         if called:
             if turned:
                 for way in self._ways.values():

@@ -13,6 +13,7 @@ import numpy as np
 from nndiag.diagnosis import activations, gradients, learning, non_finite, symmetry
 from nndiag.diagnosis.context import Context
 from nndiag.diagnosis.naming import expression
+from nndiag.diagnosis.thresholds import SATURATED_CRITICAL
 from nndiag.locales import _
 from nndiag.schema.finding import Finding, Severity, Symptom
 from nndiag.schema.observation import ModelRecord, Observation
@@ -95,8 +96,8 @@ def _stays(finding: Finding, observation: Observation) -> bool:
     """Whether a finding is worth a line although the network learns."""
     if finding.symptom is Symptom.SYMMETRIC_UNITS:
         return True
-    saturated = finding.symptom is Symptom.SATURATED_ACTIVATIONS
-    return saturated and finding.severity is Severity.CRITICAL and not _well(observation)
+    saturated = float(finding.evidence.get("saturated_fraction", 0.0)) > SATURATED_CRITICAL
+    return saturated and not _well(observation)
 
 
 def _well(observation: Observation) -> bool:

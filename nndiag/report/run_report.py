@@ -21,6 +21,13 @@ from nndiag.schema.finding import Finding
 from nndiag.schema.result import Interval, Result
 
 _MOST_MODELS = 3
+#: Functions, as the language is chosen after the import.
+_MEASURES = {
+    "validation_accuracy": lambda: _("accuracy of the script's evaluation"),
+    "accuracy": lambda: _("accuracy on training batches"),
+    "validation_loss": lambda: _("loss of the script's evaluation"),
+    "loss": lambda: _("training loss"),
+}
 
 
 def diagnose(result: Result, *, all_layers: bool = False) -> RenderableType:
@@ -203,7 +210,10 @@ def _trials(numbers: Mapping[str, Any], width: int, glyphs: Glyphs) -> Iterator[
     for place in range(len(rows)):
         yield body(chosen, place)
     if trials["measure_reason"]:
-        yield from sentence(glyphs.text(trials["measure_reason"]), width, style="dim")
+        text = _("Compared by {measure}: {reason}.").format(
+            measure=_MEASURES[trials["measure"]](), reason=trials["measure_reason"]
+        )
+        yield from sentence(glyphs.text(text), width, style="dim")
     for row in rows:
         if row["note"] or row["error"]:
             text = f"{row['label']}: {row['note'] or row['error']}"

@@ -50,6 +50,9 @@ def log_likelihood() -> Tensor:
         (lambda: -log_likelihood().mean(), False),
         (lambda: log_likelihood().mean(), True),
         (lambda: (log_likelihood() * torch.randn(8, 1)).mean(), False),  # a policy gradient
+        (lambda: (log_likelihood() * torch.rand(8, 1)).mean(), True),  # weighted
+        (lambda: -(Y * F.logsigmoid(ONE(X)[:, 0]) + F.logsigmoid(-ONE(X)[:, 0])).mean(), False),
+        (lambda: (Y * F.logsigmoid(ONE(X)[:, 0]) + F.logsigmoid(-ONE(X)[:, 0])).mean(), True),
         (lambda: -NET(X).mean(), False),  # a critic
         (lambda: F.cross_entropy(NET(X), Y) - F.mse_loss(NET(X), X[:, :3]), False),
     ],
