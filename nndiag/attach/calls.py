@@ -76,10 +76,12 @@ class Calls:
         if self._foreign():
             return None
         self._stack.append(module)
-        self.ran.add(id(module))
+        new = id(module) not in self.ran
+        if new:
+            self.ran.add(id(module))
         if len(self._stack) == 1:
             return self._enter_outermost(module, args)
-        if module._parameters:
+        if new and module._parameters:
             self._look_for_stray(module)
         return None
 
