@@ -142,7 +142,7 @@ def tracked() -> list[Path]:
     if listed.returncode:
         pytest.skip("not a git checkout")
     paths = [ROOT / name for name in listed.stdout.split("\0") if name]
-    return [path for path in paths if path.is_file() and path.suffix not in (".npy", ".mo")]
+    return [path for path in paths if path.is_file() and path.suffix not in (".npy", ".mo", ".png")]
 
 
 def test_no_registry_and_no_machine_is_named() -> None:

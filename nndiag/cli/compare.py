@@ -13,7 +13,7 @@ from nndiag.cli.outcome import INTERRUPTED_EXIT, Outputs
 from nndiag.locales import _
 from nndiag.schema.errors import UsageError, unknown_name
 from nndiag.schema.spec import DataSpec, NetworkSpec, OptimizerSpec
-from nndiag.schema.spec_compare import CompareFixesSpec, CompareOptimizersSpec
+from nndiag.schema.spec_compare import CompareFixesSpec, CompareOptimizersSpec, TrajectorySpec
 
 #: Tuned by default: every table optimizer whose update is linear in the rate.
 OPTIMIZERS = (
@@ -43,6 +43,7 @@ TargetAccuracy = Annotated[
 
 
 def compare_optimizers(
+    context: typer.Context,
     optimizers: Optimizers = None,
     net: options.Net = "mlp",
     depth: options.Depth = None,
@@ -61,6 +62,16 @@ def compare_optimizers(
     show_default: Annotated[
         bool, typer.Option("--show-default", help=_("Also rank the textbook rates, untuned."))
     ] = False,
+    trajectory: Annotated[
+        bool,
+        typer.Option("--trajectory", help=_("Show paths on functions of two variables instead.")),
+    ] = False,
+    surface: Annotated[
+        str | None,
+        typer.Option(
+            help=_("With --trajectory: ravine, rosenbrock, beale, himmelblau, saddle (all).")
+        ),
+    ] = None,
     data: options.DataName = "digits",
     data_root: options.DataRoot = None,
     target: options.Target = None,
@@ -72,6 +83,12 @@ def compare_optimizers(
     lang: options.Language = None,
 ) -> int:
     outputs = Outputs(json=json, plot=plot, fail_on=fail_on)
+    if trajectory:
+        return _trajectories(
+            context, outputs, _names(optimizers, PATHS), surface, steps, seeds, seed
+        )
+    if surface is not None:
+        raise UsageError(_("--surface: needs --trajectory"))
     network = network_spec(
         net, depth, width, act, init, norm, usual_depth=3, usual_width=32, usual_act="relu"
     )
@@ -97,6 +114,59 @@ def compare_optimizers(
     with display() as shown:
         result = experiment.run(spec, watch=shown)
     code = outputs.deliver(result, comparisons.compare_optimizers(result))
+    return INTERRUPTED_EXIT if result.result["interrupted"] else code
+
+
+#: What --trajectory takes beside its own options.
+_WITH_TRAJECTORY = {
+    *("trajectory", "surface", "optimizers", "steps", "seeds", "seed"),
+    *("json", "plot", "fail_on", "lang"),
+}
+#: Drawn by default: one for each idea (plain, inertia, adaptivity).
+PATHS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
+_PATH_STEPS = 1000
+
+
+def _trajectories(
+    context: typer.Context,
+    outputs: Outputs,
+    names: tuple[str, ...],
+    surface: str | None,
+    steps: int,
+    starts: int,
+    seed: int,
+) -> int:
+    from nndiag.zoo import optimizers, surfaces
+
+    given = [
+        name
+        for name in context.params
+        if str(context.get_parameter_source(name)).endswith("COMMANDLINE")
+    ]
+    for name in given:
+        if name not in _WITH_TRAJECTORY:
+            raise UsageError(
+                _("--{option}: has no meaning with --trajectory").format(
+                    option=name.replace("_", "-")
+                )
+            )
+    wanted = surface.split(",") if surface else list(surfaces.SURFACES)
+    spec = TrajectorySpec(
+        surfaces=tuple(surfaces.parse(name.strip()).name for name in wanted),
+        optimizers=names,
+        steps=steps if "steps" in given else _PATH_STEPS,
+        starts=starts,
+        seed=seed,
+    )
+    for name in spec.optimizers:
+        optimizers.parse(name, "--optimizers")
+
+    from nndiag.experiments import trajectories as experiment
+    from nndiag.report import trajectories
+
+    with display() as shown:
+        result = experiment.run(spec, watch=shown)
+    code = outputs.deliver(result, trajectories.table(result))
     return INTERRUPTED_EXIT if result.result["interrupted"] else code
 
 

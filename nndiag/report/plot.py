@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nndiag.locales import _
-from nndiag.report import comparison_figures, figures, interactive, run_figures
+from nndiag.report import comparison_figures, figures, interactive, run_figures, trajectories
 from nndiag.schema.errors import RunError, UsageError
 from nndiag.schema.result import Result
 
@@ -25,6 +25,7 @@ SUFFIXES = {
 #: One row a command: the figure for images and the page for HTML.
 _DRAWINGS = {
     "gradients": (figures.gradients, interactive.gradients),
+    "trajectory": (trajectories.figure, trajectories.figure_page),
     "diagnose": (run_figures.diagnose, run_figures.diagnose_page),
     "compare-optimizers": (
         comparison_figures.compare_optimizers,

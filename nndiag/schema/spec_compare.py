@@ -88,3 +88,30 @@ class CompareOptimizersSpec(CompareSpec):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_choice("--tune", self.tune, TUNINGS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrajectorySpec:
+    """Paths of optimizers on functions of two variables.
+
+    Attributes:
+        surfaces: names of `nndiag.zoo.surfaces`.
+        steps: at most so many from each start.
+        starts: places that paths begin from, around the surface's own start.
+    """
+
+    surfaces: tuple[str, ...]
+    optimizers: tuple[str, ...]
+    steps: int = 1000
+    starts: int = 5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise UsageError(
+                _("--steps: got {value}; accepted: a number above 0").format(value=self.steps)
+            )
+        if self.starts < 2:
+            raise UsageError(
+                _("--seeds: got {value}; accepted: at least 2").format(value=self.starts)
+            )
