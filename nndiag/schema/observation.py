@@ -45,7 +45,6 @@ class ParameterRecord:
         signal: one of those gradients was not zero.
         loaded: its values came from a file or from another training (`load_state_dict`), or an
             earlier phase of this run trained it.
-        bias_before_norm: a bias that a normalisation cancels: its gradient is zero by right.
     """
 
     name: str
@@ -57,7 +56,6 @@ class ParameterRecord:
     gradient: bool = True
     signal: bool = True
     loaded: bool = False
-    bias_before_norm: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
