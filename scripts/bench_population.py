@@ -1,6 +1,6 @@
 """Time the population engine against one plain loop and against two worker processes.
 
-    python scripts/bench_population.py [--steps 20] [--members 64] [--quick]
+    python scripts/bench_population.py [--steps 300] [--members 64] [--quick]
 
 All in one run, Adam, networks of the table drawn on the digits. A figure is trainings of 300 steps
 a second; the last column is the engine's share of this machine's plain matrix-product peak.
@@ -102,7 +102,7 @@ def flops(cell: Cell) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--members", type=int, default=64)
     parser.add_argument("--quick", action="store_true", help="depth 20, batch 64 only")
     options = parser.parse_args()

@@ -28,7 +28,7 @@ Progress = Callable[[int], None]
 #: Steps between two looks at the losses for members that have diverged (each waits for the device).
 _LOOK = 16
 #: Numbers of all members' parameters that still move through a CPU's caches at speed.
-_CPU_NUMBERS = 4_000_000
+_CPU_NUMBERS = 2_700_000
 _MOST_MEMBERS = 128
 #: From this many numbers in a network on, one at a time is as fast: its products fill the machine.
 _WIDE = 1_000_000
@@ -306,7 +306,9 @@ def _chunks(
     else:
         free, _total = torch.cuda.mem_get_info(device) if device.type == "cuda" else (2**32, 0)
         size = max(1, int(free // (64 * numbers)))
-    count = max(-(-len(places) // size), lanes if len(places) >= _SHARED * lanes else 1)
+    count = -(-len(places) // size)
+    if len(places) >= _SHARED * lanes:
+        count = -(-count // lanes) * lanes  # every lane as many chunks
     size = -(-len(places) // count)  # even chunks
     remaining = iter(places)
     while chunk := list(itertools.islice(remaining, size)):

@@ -25,7 +25,8 @@ class Stacked:
 
     Attributes:
         parameters, buffers: name -> (M, ...) tensors; parameters require gradients where the
-            networks' own do. Shared tensors are there once, under their first name.
+            networks' own do. Shared tensors are there once, under their first name. Where
+            `batched`, a matrix is (M, in, out), the transpose of what `nn.Linear` keeps.
         batched: whether batched matrix products are used.
 
     Raises:
@@ -52,6 +53,7 @@ class Stacked:
         }
         self._steps = _plan(models[0], self._names) or []
         self.batched = bool(self._steps)
+        self._turned = self._turn() if self.batched else set()
 
     def forward(self, x: Tensor, *, training: bool) -> Tensor:
         """Return (M, B, classes) for inputs (M, B, *input_shape)."""
@@ -62,7 +64,7 @@ class Stacked:
             for step in self._steps:
                 x = step(state, x, training)
             return x
-        return vmap(self._one, randomness="different")(self.parameters, self.buffers, x)
+        return vmap(self._one, randomness="different")(self._as_of_modules(), self.buffers, x)
 
     def rehearse(self, x: Tensor) -> None:
         """Check on inputs (M, B, *input_shape) that one pass can do what each network does alone.
@@ -86,12 +88,38 @@ class Stacked:
 
     def states(self) -> State:
         """Return parameters and buffers under the names of `state_dict`, detached."""
-        stacks = self.parameters | self.buffers
+        stacks = self._as_of_modules() | self.buffers
         return {
             name: stacks[self._names[id(tensor)]].detach()
             for name, tensor in self._template.state_dict(keep_vars=True).items()
             if id(tensor) in self._names
         }
+
+    def _turn(self) -> set[str]:
+        """Keep matrices as (M, in, out), as the backward pass writes their gradients.
+
+        A gradient laid out otherwise than its parameter is copied, a sixth of a step.
+        """
+        turned = {name for name, value in self.parameters.items() if value.ndim == 3}
+        for name in turned:
+            value = self.parameters[name]
+            stored = value.detach().transpose(1, 2).contiguous()
+            self.parameters[name] = stored.requires_grad_(value.requires_grad)
+        return turned
+
+    def gradients(self) -> State:
+        """Return the gradients, under the names and in the shapes of `named_parameters`."""
+        return {
+            name: self._as_of_module(name, value.grad)
+            for name, value in self.parameters.items()
+            if value.grad is not None
+        }
+
+    def _as_of_modules(self) -> State:
+        return {name: self._as_of_module(name, value) for name, value in self.parameters.items()}
+
+    def _as_of_module(self, name: str, value: Tensor) -> Tensor:
+        return value.transpose(1, 2) if name in self._turned else value
 
     def _changed(self, x: Tensor) -> set[str]:
         """Return the buffers that a pass there and back changes, on copies of them."""
@@ -216,10 +244,9 @@ def _linear(module: nn.Module, names: _Names) -> Step:
     weight, bias = names.of(module.weight), names.maybe(module.bias)
 
     def step(state: State, x: Tensor, training: bool) -> Tensor:
-        matrix = state[weight].transpose(1, 2)
-        return (
-            torch.bmm(x, matrix) if bias is None else torch.baddbmm(state[bias][:, None], x, matrix)
-        )
+        if bias is None:
+            return torch.bmm(x, state[weight])
+        return torch.baddbmm(state[bias][:, None], x, state[weight])
 
     return step
 

@@ -44,6 +44,8 @@ class Stepper:
         rates = torch.tensor([member.lr for member in members], dtype=torch.float64)
         self._share = (rates / rates.max()).to(device, self._parameters[0].dtype)
         self._uneven = bool((rates != rates.max()).any())
+        # Kept for all steps: fresh memory costs more than the copy itself.
+        self._old = [torch.empty_like(parameter) for parameter in self._parameters]
         options = fastest(name, options, device)
         self._optimizer = optimizers.build(
             self._parameters,  # type: ignore[arg-type]
@@ -61,7 +63,7 @@ class Stepper:
     def clip(self) -> Tensor:
         """Clip each member by its own limits; return the (M,) gradient norms before it."""
         gradients = [p.grad for p in self._parameters if p.grad is not None]
-        parts = [torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients]
+        parts = [torch.linalg.vector_norm(g, dim=tuple(range(1, g.ndim))) for g in gradients]
         norms = torch.linalg.vector_norm(torch.stack(parts), dim=0)
         if self._clip_norm is not None:
             # As torch.nn.utils.clip_grad_norm_: divided by norm + 1e-6, never enlarged.
@@ -79,10 +81,11 @@ class Stepper:
         if not self._uneven:
             self._optimizer.step()
             return
-        old = [parameter.detach().clone() for parameter in self._parameters]
+        with torch.no_grad():
+            torch._foreach_copy_(self._old, self._parameters)
         self._optimizer.step()
         with torch.no_grad():
-            for parameter, before in zip(self._parameters, old, strict=True):
+            for parameter, before in zip(self._parameters, self._old, strict=True):
                 share = _spread(self._share, parameter)
                 torch.lerp(before, parameter, share, out=parameter)
 

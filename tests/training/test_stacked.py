@@ -91,8 +91,7 @@ def test_outputs_gradients_and_buffers_are_those_of_lone_networks(name: str) -> 
             alone.square().sum().backward()
             torch.testing.assert_close(out[member], alone, rtol=1e-10, atol=1e-12)
             for key, parameter in model.named_parameters():
-                gradient = stacked.parameters[key].grad
-                assert gradient is not None
+                gradient = stacked.gradients()[key]
                 torch.testing.assert_close(gradient[member], parameter.grad, rtol=1e-9, atol=1e-11)
     states = stacked.states()
     for member, model in enumerate(models):
