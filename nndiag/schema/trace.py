@@ -6,7 +6,7 @@ of a layer that runs several times in one pass).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -174,4 +174,17 @@ def join_members(traces: list[Trace]) -> Trace:
         floor=first.floor,
         weight_floor=first.weight_floor,
         loss=np.concatenate([trace.loss for trace in traces], axis=1),
+    )
+
+
+def take_members(trace: Trace, places: np.ndarray) -> Trace:
+    """Return the members at these places, in this order."""
+    return replace(
+        trace,
+        columns={name: table[:, :, places] for name, table in trace.columns.items()},
+        by_call={
+            name: {layer: table[:, places] for layer, table in layers.items()}
+            for name, layers in trace.by_call.items()
+        },
+        loss=trace.loss[:, places],
     )

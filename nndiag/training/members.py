@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from nndiag.datasets.splits import Splits
+from nndiag.schema.trace import Trace, join_members, take_members
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +25,16 @@ class Member:
         seed: of its data order and of its dropout.
         lr: learning rate.
         options: further arguments of the optimizer, such as `momentum`.
+        schedule: of the rate, as `zoo.schedules` reads it.
+        dropout: probability for all of the network's dropout layers, None for their own.
         clip_norm, clip_value: limits of the total gradient norm and of each entry, or None.
     """
 
     seed: int
     lr: float
     options: Mapping[str, Any] = field(default_factory=dict)
+    schedule: str = "constant"
+    dropout: float | None = None
     clip_norm: float | None = None
     clip_value: float | None = None
 
@@ -42,6 +47,7 @@ class Settings:
         optimizer: a name of the table, or `package.module:Class`.
         eval_every: steps between evaluations on the validation split; the last step always is.
         target: validation accuracy whose first step is noted.
+        probe_every: steps between two looks of the probe at every member; 0 for none.
     """
 
     optimizer: str
@@ -49,6 +55,7 @@ class Settings:
     batch_size: int = 64
     eval_every: int = 25
     target: float = 0.9
+    probe_every: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +94,8 @@ class Record:
         seconds: (M,) share of the wall time.
         notes: what the reader should know, such as a fall-back to one by one.
         states: parameters and buffers by name, (M, ...), on the host.
+        trace: the probe's statistics, a member each, with `Settings.probe_every`; None without,
+            and where the members differ in their layers.
     """
 
     loss: np.ndarray
@@ -101,6 +110,7 @@ class Record:
     seconds: np.ndarray
     notes: tuple[str, ...] = ()
     states: Mapping[str, Tensor] = field(default_factory=dict)
+    trace: Trace | None = None
 
     def state_of(self, member: int) -> dict[str, Tensor]:
         """Return the final state dict of one member."""
@@ -124,7 +134,10 @@ def join(records: list[Record]) -> Record:
         names = records[0].states
         states = {name: torch.cat([record.states[name] for record in records]) for name in names}
     notes = tuple(dict.fromkeys(note for record in records for note in record.notes))
-    return replace(records[0], notes=notes, states=states, **columns)
+    traces = [record.trace for record in records if record.trace is not None]
+    alike = len(traces) == len(records) and len({trace.layers for trace in traces}) == 1
+    trace = join_members(traces) if alike else None
+    return replace(records[0], notes=notes, states=states, trace=trace, **columns)
 
 
 def take(record: Record, places: np.ndarray) -> Record:
@@ -132,4 +145,5 @@ def take(record: Record, places: np.ndarray) -> Record:
     columns = {name: getattr(record, name)[..., places] for name in _COLUMNS}
     index = torch.from_numpy(places)
     states = {name: value[index] for name, value in record.states.items()}
-    return replace(record, states=states, **columns)
+    trace = None if record.trace is None else take_members(record.trace, places)
+    return replace(record, states=states, trace=trace, **columns)

@@ -10,16 +10,18 @@ from dataclasses import replace
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd
 
 from nndiag.locales import _
 from nndiag.training.lanes import Lanes
 from nndiag.training.linearity import serves_many
 from nndiag.training.members import Member, Record, Settings, TensorData, join, take
+from nndiag.training.rates import Rates
 from nndiag.training.short import flushed_denormals
 from nndiag.training.single import train_one
-from nndiag.training.stacked import Stacked
+from nndiag.training.stacked import Stacked, alike
 from nndiag.training.stepping import Stepper
-from nndiag.training.structure import structure
+from nndiag.training.watching import MembersProbe
 from nndiag.zoo import optimizers
 from nndiag.zoo.registry import is_import
 
@@ -75,8 +77,8 @@ def _train(
     ]
 
     def work(chunk: list[int]) -> Record:
-        models = [build(place) for place in chunk]
         chosen = [members[place] for place in chunk]
+        models = [_with_dropout(build(place), members[place].dropout) for place in chunk]
         tell = lanes.checked(progress)
         if not together:
             note = _("{name} is not linear in its rate: its members trained one by one").format(
@@ -99,15 +101,31 @@ def _steps_together(optimizer: str, members: Sequence[Member]) -> bool:
     row = optimizers.parse(optimizer)
     if is_import(optimizer):
         distinct = {repr(sorted(member.options.items())): member.options for member in members}
-        return all(serves_many(optimizer, options) for options in distinct.values())
+        scheduled = any(member.schedule != "constant" for member in members)
+        return all(serves_many(optimizer, options, scheduled) for options in distinct.values())
     return row.linear_in_lr and not row.needs_closure
 
 
+def _with_dropout(model: nn.Module, probability: float | None) -> nn.Module:
+    """Give a network's dropout layers a probability.
+
+    Raises:
+        ValueError: a probability is given and the network has no dropout layer.
+    """
+    layers = [module for module in model.modules() if isinstance(module, _DropoutNd)]
+    if probability is not None:
+        if not layers:
+            raise ValueError("a dropout probability for a network without a dropout layer")
+        for layer in layers:
+            layer.p = probability
+    return model
+
+
 def _alike(models: Sequence[nn.Module]) -> list[list[int]]:
-    """Return the places of networks of one structure each."""
+    """Return the places of networks that can be stacked, a list each."""
     found: dict[Hashable, list[int]] = {}
     for place, model in enumerate(models):
-        found.setdefault(structure(model), []).append(place)
+        found.setdefault(alike(model), []).append(place)
     return list(found.values())
 
 
@@ -133,7 +151,10 @@ def _train_chunk(
             name=type(models[0]).__name__
         )
         return _one_by_one(models, members, settings, data, progress, note)
-    return _Run(stacked, members, settings, data, progress).record()
+    probe = None
+    if settings.probe_every:
+        probe = MembersProbe(models[0], len(models), settings.probe_every)
+    return _Run(stacked, members, settings, data, progress, probe).record()
 
 
 def _one_by_one(
@@ -161,9 +182,11 @@ class _Run:
         settings: Settings,
         data: TensorData,
         progress: Progress,
+        probe: MembersProbe | None,
     ) -> None:
-        self._stacked, self._members = stacked, members
+        self._stacked, self._members, self._probe = stacked, members, probe
         self._settings, self._data, self._progress = settings, data, progress
+        self._rates = Rates(members, settings.steps)
         self._stepper = Stepper(
             list(stacked.parameters.values()), members, settings.optimizer, members[0].options
         )
@@ -179,12 +202,14 @@ class _Run:
         with flushed_denormals(), torch.random.fork_rng():
             torch.manual_seed(self._members[0].seed)
             for step, rows in enumerate(self._batches(), start=1):
-                self._step(rows)
+                self._step(step - 1, rows)
                 if step % _LOOK == 0 or step == self._settings.steps:
                     self._look(step)
                 if step % self._settings.eval_every == 0 or step == self._settings.steps:
                     self._evaluated.append(step)
                     self._val.append(self._evaluate(self._data.val_x, self._data.val_y))
+                    if self._rates.watch:
+                        self._rates.observe(self._val[-1][0].cpu().double().numpy())
             test_loss, test_accuracy = self._evaluate(self._data.test_x, self._data.test_y)
         seconds = (time.perf_counter() - started) / len(self._members)
         return self._finish(test_loss, test_accuracy, seconds)
@@ -204,14 +229,23 @@ class _Run:
                 steps += 1
                 yield rows
 
-    def _step(self, rows: Tensor) -> None:
+    def _step(self, step: int, rows: Tensor) -> None:
         x, y = self._data.train_x[rows], self._data.train_y[rows]
+        watched = self._probe is not None and self._probe.due(step)
+        before = self._copied_states() if watched else {}
+        if self._rates.vary:
+            self._stepper.set_rates(self._rates.at(step))
         self._stepper.zero_grad()
         losses = _losses(self._stacked.forward(x, training=True), y)
         losses.sum().backward()
         self._norms.append(self._stepper.clip())
         self._losses.append(losses.detach())
         self._stepper.step()
+        if self._probe is not None and watched:
+            self._probe.look(step, before, self._stacked.states(), x, y)
+
+    def _copied_states(self) -> dict[str, Tensor]:
+        return {name: value.clone() for name, value in self._stacked.states().items()}
 
     def _look(self, step: int) -> None:
         """Freeze members whose loss or gradient was not finite; tell the progress."""
@@ -257,6 +291,7 @@ class _Run:
             steps_to_target=first_at(evaluated, val_accuracy, self._settings.target),
             seconds=np.full(len(self._members), seconds),
             states=self._states(),
+            trace=None if self._probe is None else self._probe.trace(),
         )
 
     def _states(self) -> dict[str, Tensor]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nndiag.probe.probe import Probe
 from nndiag.schema.spec import OptimizerSpec
 from nndiag.training.members import Member, Record, Settings, TensorData
+from nndiag.training.rates import Rates
 from nndiag.training.short import batches, clip, flushed_denormals
 from nndiag.training.stepping import fastest
 from nndiag.zoo import optimizers
@@ -30,18 +33,22 @@ def train_one(model: nn.Module, member: Member, settings: Settings, data: Tensor
     )
     row = optimizers.parse(settings.optimizer)
     optimizer = optimizers.build(model.parameters(), spec)
+    rates = Rates([member], settings.steps)
+    probe = _probe(model, optimizer, settings)
     size = len(data.train_y) if row.full_batch else settings.batch_size
     losses: list[Tensor] = []
     norms: list[Tensor] = []
     evaluated: list[int] = []
     val: list[tuple[float, float]] = []
     diverged = False
-    with flushed_denormals(), torch.random.fork_rng():
+    with flushed_denormals(), torch.random.fork_rng(), probe or nullcontext():
         torch.manual_seed(member.seed)
         order = batches(len(data.train_y), size, settings.steps, member.seed)
         for step, rows in enumerate(order, start=1):
             if not diverged:
-                loss, norm = _step(model, optimizer, data, rows, spec, row.needs_closure)
+                if rates.vary:
+                    _set_rate(optimizer, float(rates.at(step - 1)[0]))
+                loss, norm = _step(model, optimizer, data, rows, spec, probe)
                 losses.append(loss)
                 norms.append(norm)
             if step % _LOOK == 0 or step == settings.steps:
@@ -50,6 +57,8 @@ def train_one(model: nn.Module, member: Member, settings: Settings, data: Tensor
             if step % settings.eval_every == 0 or step == settings.steps:
                 evaluated.append(step)
                 val.append(evaluate(model, data.val_x, data.val_y))
+                if rates.watch:
+                    rates.observe(np.array([val[-1][0]]))
         test_loss, test_accuracy = evaluate(model, data.test_x, data.test_y)
     val_loss, val_accuracy = np.array(val).T[:, :, None]
     reached = [
@@ -67,7 +76,19 @@ def train_one(model: nn.Module, member: Member, settings: Settings, data: Tensor
         steps_to_target=np.array([reached[0] if reached else -1]),
         seconds=np.array([time.perf_counter() - started]),
         states={name: value[None] for name, value in _state(model, diverged).items()},
+        trace=None if probe is None else probe.trace,
     )
+
+
+def _probe(model: nn.Module, optimizer: torch.optim.Optimizer, settings: Settings) -> Probe | None:
+    if not settings.probe_every:
+        return None
+    return Probe(model, optimizer, every=settings.probe_every, exact=True)
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
 
 
 def _column(
@@ -96,7 +117,7 @@ def _step(
     data: TensorData,
     rows: Tensor,
     spec: OptimizerSpec,
-    needs_closure: bool,
+    probe: Probe | None,
 ) -> tuple[Tensor, Tensor]:
     model.train()
     x, y = data.train_x[rows], data.train_y[rows]
@@ -107,10 +128,12 @@ def _step(
         optimizer.zero_grad(set_to_none=True)
         loss = nn.functional.cross_entropy(model(x), y)
         loss.backward()
+        if probe is not None:
+            probe.note_loss(loss)
         norm = clip(model, spec)
         return loss
 
-    if needs_closure:
+    if optimizers.parse(spec.name).needs_closure:
         loss = torch.as_tensor(optimizer.step(closure))  # type: ignore[arg-type]
     else:
         loss = closure()

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,16 @@ from torch.func import functional_call, stack_module_state, vmap
 from nndiag.training.structure import structure
 
 State = dict[str, Tensor]
+
+
+def alike(model: nn.Module) -> Hashable:
+    """Return facts that are equal for networks that one `Stacked` can hold.
+
+    Where batched products run the networks, their dropout rates may differ.
+    """
+    tensors = itertools.chain(model.named_parameters(), model.named_buffers())
+    names = _Names({id(tensor): name for name, tensor in tensors})
+    return structure(model, own_dropout=_plan(model, names) is not None)
 
 
 class Stacked:
@@ -30,11 +40,11 @@ class Stacked:
         batched: whether batched matrix products are used.
 
     Raises:
-        ValueError: the networks differ in structure, such as in a dropout rate.
+        ValueError: the networks differ in structure (see `alike`).
     """
 
     def __init__(self, models: Sequence[nn.Module]) -> None:
-        if len({structure(model) for model in models}) > 1:
+        if len({alike(model) for model in models}) > 1:
             raise ValueError("networks of different structure cannot be stacked")
         self._template = models[0]
         self.members = len(models)
@@ -51,7 +61,9 @@ class Stacked:
                 models[0].named_parameters(), models[0].named_buffers()
             )
         }
-        self._steps = _plan(models[0], self._names) or []
+        names = _Names(self._names, _dropout_rates(models))
+        self._steps = _plan(models[0], names) or []
+        self._own_dropout = bool(names.dropout)
         self.batched = bool(self._steps)
         self._turned = self._turn() if self.batched else set()
 
@@ -78,7 +90,7 @@ class Stacked:
         try:
             together = self._changed(x)
         except Exception:
-            if not self.batched:
+            if not self.batched or self._own_dropout:
                 raise
             self.batched = False
             together = self._changed(x)
@@ -161,9 +173,14 @@ Step = Callable[[State, Tensor, bool], Tensor]
 
 @dataclass(frozen=True)
 class _Names:
-    """Finds the stacked name of a module's own tensor."""
+    """Finds the stacked name of a module's own tensor.
+
+    Attributes:
+        dropout: id of a dropout module -> (M,) probabilities, where the networks differ in them.
+    """
 
     by_id: Mapping[int, str]
+    dropout: Mapping[int, Tensor] = field(default_factory=dict)
 
     def of(self, tensor: Tensor) -> str:
         return self.by_id[id(tensor)]
@@ -172,7 +189,17 @@ class _Names:
         return None if tensor is None else self.by_id[id(tensor)]
 
 
-def _plan(model: nn.Module, by_id: Mapping[int, str]) -> list[Step] | None:
+def _dropout_rates(models: Sequence[nn.Module]) -> dict[int, Tensor]:
+    rates = {}
+    for name, module in models[0].named_modules():
+        if type(module) is nn.Dropout:
+            of_all = [model.get_submodule(name).p for model in models]
+            if len(set(of_all)) > 1:
+                rates[id(module)] = torch.tensor(of_all)
+    return rates
+
+
+def _plan(model: nn.Module, names: _Names) -> list[Step] | None:
     """Return the steps of a plain stack of known layers, None for any other module."""
     if any(_has_hooks(module) for module in model.modules()):
         return None
@@ -181,7 +208,7 @@ def _plan(model: nn.Module, by_id: Mapping[int, str]) -> list[Step] | None:
         return None
     steps = []
     for module in modules:
-        step = _rule(module)(module, _Names(by_id))
+        step = _rule(module)(module, names)
         if step is None:
             return None
         steps.append(step)
@@ -294,11 +321,27 @@ def _layer_norm(module: nn.Module, names: _Names) -> Step | None:
     return step
 
 
+def _dropout(module: nn.Module, names: _Names) -> Step:
+    """Zero an entry with its network's probability p, divide the others by 1 - p."""
+    rates = names.dropout.get(id(module))
+    if rates is None:
+        return _pointwise(module, names)
+
+    def step(state: State, x: Tensor, training: bool) -> Tensor:
+        if not training:
+            return x
+        p = rates.to(x.device, x.dtype).view(-1, *[1] * (x.ndim - 1))
+        scale = torch.where(p < 1, 1 / (1 - p), 0)
+        return x * ((torch.rand_like(x) >= p) * scale)
+
+    return step
+
+
 _RULES: dict[type[nn.Module], Rule] = {
     nn.Flatten: _flatten,
     nn.Linear: _linear,
     nn.BatchNorm1d: _batch_norm,
     nn.LayerNorm: _layer_norm,
-    nn.Dropout: _pointwise,
+    nn.Dropout: _dropout,
     nn.Identity: _pointwise,
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -41,9 +42,9 @@ class Stepper:
     ) -> None:
         self._parameters = list(parameters)
         device = self._parameters[0].device
-        rates = torch.tensor([member.lr for member in members], dtype=torch.float64)
-        self._share = (rates / rates.max()).to(device, self._parameters[0].dtype)
-        self._uneven = bool((rates != rates.max()).any())
+        rates = np.array([member.lr for member in members])
+        self._frozen = False
+        self._moving = torch.ones(len(members), dtype=self._parameters[0].dtype, device=device)
         # Kept for all steps: fresh memory costs more than the copy itself.
         self._old = [torch.empty_like(parameter) for parameter in self._parameters]
         options = fastest(name, options, device)
@@ -51,9 +52,19 @@ class Stepper:
             self._parameters,  # type: ignore[arg-type]
             OptimizerSpec(name=name, lr=float(rates.max()), options=options),
         )
+        self.set_rates(rates)
         like = self._parameters[0]
         self._clip_norm = _limits([member.clip_norm for member in members], like)
         self._clip_value = _limits([member.clip_value for member in members], like)
+
+    def set_rates(self, rates: np.ndarray) -> None:
+        """Give the members these (M,) learning rates from now on."""
+        most = float(rates.max())
+        for group in self._optimizer.param_groups:
+            group["lr"] = most
+        shares = torch.from_numpy(rates / most if most > 0 else np.ones_like(rates))
+        self._share = shares.to(self._moving) * self._moving
+        self._uneven = bool((rates != most).any()) or self._frozen
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -94,7 +105,8 @@ class Stepper:
 
         Their optimizer state is cleared too: a NaN would slow every step down.
         """
-        self._uneven = True
+        self._uneven = self._frozen = True
+        self._moving[diverged] = 0.0
         self._share[diverged] = 0.0
         with torch.no_grad():
             for parameter in self._parameters:

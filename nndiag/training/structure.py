@@ -11,15 +11,18 @@ from torch import nn
 _PLAIN = (bool, int, float, str, tuple, type(None))
 
 
-def structure(model: nn.Module) -> Hashable:
+def structure(model: nn.Module, *, own_dropout: bool = False) -> Hashable:
     """Return facts that are equal for networks that one vectorised pass can run.
 
     Kinds of modules in order, which of them are one object, their settings (a dropout rate, a
     slope), and shapes, types and `requires_grad` of the tensors.
+
+    Args:
+        own_dropout: the pass gives every network its own dropout rate.
     """
     seen: dict[int, str] = {}
     modules = tuple(
-        (name, seen.setdefault(id(module), name), type(module), _settings(module))
+        (name, seen.setdefault(id(module), name), type(module), _settings(module, own_dropout))
         for name, module in model.named_modules(remove_duplicate=False)
     )
     tensors = (
@@ -33,11 +36,12 @@ def structure(model: nn.Module) -> Hashable:
     return modules, facts
 
 
-def _settings(module: nn.Module) -> tuple[tuple[str, str], ...]:
+def _settings(module: nn.Module, own_dropout: bool) -> tuple[tuple[str, str], ...]:
+    left_out = {"training", "p"} if own_dropout and type(module) is nn.Dropout else {"training"}
     return tuple(
         (name, repr(_comparable(value)))
         for name, value in sorted(vars(module).items())
-        if name != "training" and not name.startswith("_") and _is_setting(value)
+        if name not in left_out and not name.startswith("_") and _is_setting(value)
     )
 
 

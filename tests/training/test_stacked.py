@@ -112,7 +112,7 @@ def test_frozen_parameters_stay_frozen() -> None:
     ("one", "other"),
     [
         (nn.LeakyReLU(0.1), nn.LeakyReLU(0.2)),
-        (nn.Dropout(0.1), nn.Dropout(0.2)),
+        (nn.AlphaDropout(0.1), nn.AlphaDropout(0.2)),
         (nn.Tanh(), nn.ReLU()),
         (nn.BatchNorm1d(3, momentum=0.1), nn.BatchNorm1d(3, momentum=0.2)),
         (nn.Linear(3, 3), nn.Linear(3, 4)),

@@ -1,0 +1,76 @@
+"""The probe on every member of a population.
+
+At a watched step each member's own network (a copy with its weights) makes its step's pass once
+more under the probe, so that a statistic is defined in one place for one network and for many.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nndiag.probe.probe import Probe
+from nndiag.schema.trace import Trace, join_members
+
+
+class MembersProbe:
+    """Records a trace a member.
+
+    Args:
+        model: the structure of all members.
+        members: how many there are.
+        every: steps between two looks.
+    """
+
+    def __init__(self, model: nn.Module, members: int, every: int) -> None:
+        self._every = every
+        self._models = [copy.deepcopy(model).train() for _member in range(members)]
+        self._probes = [Probe(one, exact=True) for one in self._models]
+        self._steps: list[int] = []
+
+    def due(self, step: int) -> bool:
+        """Whether a step, counted from 0, is looked at."""
+        return step % self._every == 0
+
+    def look(
+        self,
+        step: int,
+        before: Mapping[str, Tensor],
+        after: Mapping[str, Tensor],
+        x: Tensor,
+        y: Tensor,
+    ) -> None:
+        """Record one step of every member.
+
+        Args:
+            before, after: (M, ...) states by name, around the step.
+            x: (M, B, *input_shape) inputs of the step; y: (M, B) labels.
+        """
+        self._steps.append(step)
+        with torch.random.fork_rng():  # dropout and rrelu
+            for member, (model, probe) in enumerate(zip(self._models, self._probes, strict=True)):
+                _load(model, before, member)
+                model.zero_grad(set_to_none=True)
+                with probe:
+                    loss = nn.functional.cross_entropy(model(x[member]), y[member])
+                    loss.backward()
+                    probe.note_loss(loss)
+                    probe.before_update()
+                    _load(model, after, member)
+                    probe.after_update()
+
+    def trace(self) -> Trace:
+        """Return what was recorded, members side by side."""
+        joined = join_members([probe.trace for probe in self._probes])
+        return replace(joined, steps=np.array(self._steps)[joined.steps])
+
+
+def _load(model: nn.Module, states: Mapping[str, Tensor], member: int) -> None:
+    with torch.no_grad():
+        for name, value in model.state_dict(keep_vars=True).items():
+            value.copy_(states[name][member])
