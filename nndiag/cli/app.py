@@ -18,7 +18,7 @@ from nndiag.schema.errors import NndiagError
 
 def build() -> TyperGroup:
     """Assemble the commands, in the language in use."""
-    from nndiag.cli import compare, diagnose, gradients
+    from nndiag.cli import compare, diagnose, gradients, principles
 
     app = typer.Typer(
         name="nndiag",
@@ -63,6 +63,26 @@ def build() -> TyperGroup:
         name="compare-optimizers",
         help=locales._("Tunes every optimizer alike and ranks them over seeds."),
     )(compare.compare_optimizers)
+    app.command(
+        name="perceptron",
+        help=locales._("One neuron: its value, its boundary, and what it can learn."),
+    )(principles.perceptron)
+    app.command(
+        name="ewma",
+        help=locales._("Moving averages: the noise they leave, their lag, their first steps."),
+    )(principles.ewma)
+    app.command(
+        name="backprop",
+        help=locales._("A gradient by hand, factor by factor, beside autograd and differences."),
+    )(principles.backprop)
+    app.command(
+        name="losses",
+        help=locales._("Losses with their gradients, and why MSE with a sigmoid stalls."),
+    )(principles.losses)
+    app.command(
+        name="descent",
+        help=locales._("Batch, mini-batch and stochastic gradient descent on the same surface."),
+    )(principles.descent)
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
     typer_words.speak(group)

@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nndiag.locales import _
-from nndiag.report import comparison_figures, figures, interactive, run_figures, trajectories
+from nndiag.report import (
+    comparison_figures,
+    figures,
+    interactive,
+    principle_figures,
+    run_figures,
+    trajectories,
+)
 from nndiag.schema.errors import RunError, UsageError
 from nndiag.schema.result import Result
 
@@ -32,6 +39,7 @@ _DRAWINGS = {
         comparison_figures.compare_optimizers_page,
     ),
     "compare-fixes": (comparison_figures.compare_fixes, comparison_figures.compare_fixes_page),
+    **principle_figures.DRAWINGS,
 }
 
 
