@@ -12,6 +12,8 @@ from nndiag.schema.spec import DEVICES, require_choice, require_positive, requir
 KINDS = ("inductive", "unsupervised", "transductive")
 STRATEGIES = ("scratch", "random", "frozen", "finetune", "gradual", "unfreeze")
 WEIGHTS = ("auto", "imagenet", "source", "none")
+#: A new head starts from nothing: it learns this much faster than the backbone.
+HEAD_RATE = 5.0
 HEADS = ("linear", "mlp", "flatten-mlp")
 
 
@@ -44,9 +46,10 @@ class TransferSpec:
         labels_per_class: labelled training images of a class; several give a label-budget curve.
         strategies: of `STRATEGIES`, `unfreeze:N` with a number of blocks.
         head: `linear`, `mlp:UNITS` or `flatten-mlp:UNITS`.
-        epochs: passes over the labelled images, the same for every strategy.
-        lr: learning rate of the head; the backbone's, where it is fine-tuned, is `backbone_rate`
-            times as large.
+        epochs: passes over the labelled images, the same for every strategy; None for 24, and 12
+            for a large backbone.
+        lr: learning rate of a backbone that starts from random weights; that of a pre-trained one
+            is `backbone_rate` times as large, that of the new head `HEAD_RATE` times.
         seeds: of the labelled images, the head and the order of the data.
         by_layer: freeze the first n blocks, for every n (Yosinski et al. 2014).
     """
@@ -59,12 +62,12 @@ class TransferSpec:
     kind: str = "inductive"
     head: str = "linear"
     dropout: float = 0.0
-    epochs: int = 24
-    batch_size: int = 20
+    epochs: int | None = None
+    batch_size: int = 10
     lr: float = 2e-3
-    backbone_rate: float = 0.3
+    backbone_rate: float = 0.5
     augment: bool = False
-    seeds: int = 3
+    seeds: int = 5
     seed: int = 0
     by_layer: bool = False
     device: str = "auto"
@@ -72,7 +75,8 @@ class TransferSpec:
     def __post_init__(self) -> None:
         require_choice("--device", self.device, DEVICES)
         require_choice("--kind", self.kind, KINDS)
-        require_range("--epochs", self.epochs, 1)
+        if self.epochs is not None:
+            require_range("--epochs", self.epochs, 1)
         require_range("--batch-size", self.batch_size, 2)
         require_range("--seeds", self.seeds, 1)
         require_range("--seed", self.seed, 0, 2**63 - 1)

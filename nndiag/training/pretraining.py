@@ -23,10 +23,10 @@ from nndiag.training.short import flushed_denormals
 from nndiag.zoo import backbones, schedules
 
 #: Floating-point operations of a pre-training, and the fewest and most images that it sees.
-_WORK, _FEWEST, _MOST, _SMALL = 3.2e13, 9_600, 64_000, 16_000
-_BATCH = 64
+_WORK, _FEWEST, _MOST = 1.6e13, 9_600, 64_000
+_BATCH, _SMALL_BATCH = 64, 32
 _HELD_OUT = 1_000
-_SGD_RATE, _ADAM_RATE = 0.1, 2e-3
+_SGD_RATE, _ADAM_RATE, _LARGE_ADAM_RATE = 0.1, 1e-2, 5e-4
 _LARGE = 1_000_000  # parameters from which bfloat16 pays
 
 
@@ -56,9 +56,11 @@ class Pretrained:
 
 def recipe(backbone: str, image_size: int) -> Recipe:
     """Return the recipe for a backbone at a side of `image_size` pixels."""
-    most = _MOST if backbones.row(backbone).parameters >= _LARGE else _SMALL
-    images = min(most, max(_FEWEST, int(_WORK / (3 * flops(backbone, image_size)))))
-    return Recipe(backbone=backbone, image_size=image_size, batches=images // _BATCH)
+    images = min(_MOST, max(_FEWEST, int(_WORK / (3 * flops(backbone, image_size)))))
+    size = _SMALL_BATCH if backbone == backbones.SMALL.name else _BATCH
+    return Recipe(
+        backbone=backbone, image_size=image_size, batches=images // size, batch_size=size
+    )
 
 
 def flops(backbone: str, image_size: int) -> float:
@@ -97,7 +99,7 @@ def pretrain(
         torch.manual_seed(how.seed)
         body, model = _network(how, device)
         large = sum(p.numel() for p in model.parameters()) >= _LARGE
-        optimizer, top = _optimizer(how.backbone, model, large)
+        optimizer, top = _optimizer(model, large)
         factors = schedules.parse("one_cycle:0.2").factors(max(2, how.batches))
         letters = Letters(image_size=how.image_size, seed=how.seed)
         model.train()
@@ -134,9 +136,7 @@ def _start_at_zero(body: nn.Module) -> None:
             nn.init.zeros_(last.weight)
 
 
-def _optimizer(
-    name: str, model: nn.Module, large: bool
-) -> tuple[torch.optim.Optimizer, float]:
+def _optimizer(model: nn.Module, large: bool) -> tuple[torch.optim.Optimizer, float]:
     normalised_by_batch = any(isinstance(m, nn.BatchNorm2d) for m in model.modules())
     if large and normalised_by_batch:
         sgd = torch.optim.SGD(
@@ -144,7 +144,7 @@ def _optimizer(
             lr=_SGD_RATE, momentum=0.9, nesterov=True, weight_decay=5e-4, fused=True,
         )
         return sgd, _SGD_RATE
-    rate = _ADAM_RATE * (1.0 if not large else 0.25)
+    rate = _LARGE_ADAM_RATE if large else _ADAM_RATE
     return torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=1e-2, fused=True), rate
 
 

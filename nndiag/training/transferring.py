@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nndiag.schema.spec_transfer import unfrozen
+from nndiag.schema.spec_transfer import HEAD_RATE, unfrozen
 from nndiag.training.short import flushed_denormals
 
 Augment = Callable[[Tensor], Tensor]
@@ -81,7 +81,7 @@ class Tuning:
     """What all strategies share.
 
     Attributes:
-        lr: of the head; falls along half a cosine over all epochs.
+        lr: of a backbone that starts from random weights; all rates fall along half a cosine.
         backbone_rate: share of it that a pre-trained backbone learns with.
     """
 
@@ -214,7 +214,7 @@ class Learner:
         self, freed: Sequence[tuple[str, nn.Module]], how: Strategy, tuning: Tuning
     ) -> torch.optim.Optimizer:
         rate = tuning.lr * (tuning.backbone_rate if how.slow else 1.0)
-        groups = [{"params": list(self.head.parameters()), "lr": tuning.lr}]
+        groups = [{"params": list(self.head.parameters()), "lr": HEAD_RATE * tuning.lr}]
         owned = [p for _name, block in freed for p in block.parameters()]
         if owned:
             groups.append({"params": owned, "lr": rate})

@@ -168,22 +168,35 @@ def body(model: nn.Module, *, pooled: bool = True) -> nn.Module:
     """
     from torch import nn
 
-    features = getattr(model, "features", None)
-    if not isinstance(features, nn.Module) or hasattr(model, "head"):
-        name = next((one for one in _HEADS if isinstance(getattr(model, one, None), nn.Module)), "")
-        if not name:
-            raise ValueError(f"{type(model).__name__} has none of {', '.join(_HEADS)}")
+    name = end_of(model)
+    if name is not None:
         setattr(model, name, nn.Identity())
         if not pooled and isinstance(getattr(model, "avgpool", None), nn.Module):
             model.avgpool = nn.Identity()
         return nn.Sequential(OrderedDict(body=model, flatten=nn.Flatten(1)))
-    parts: OrderedDict[str, nn.Module] = OrderedDict(features=features)
+    parts: OrderedDict[str, nn.Module] = OrderedDict(features=model.features)  # type: ignore[arg-type]
     if type(model).__name__ == "DenseNet":
         parts["relu"] = nn.ReLU()
     if pooled:
         parts["avgpool"] = nn.AdaptiveAvgPool2d(1)
     parts["flatten"] = nn.Flatten(1)
     return nn.Sequential(parts)
+
+
+def end_of(model: nn.Module) -> str | None:
+    """Return the attribute that holds the classifier; None where `features` are the backbone.
+
+    Raises:
+        ValueError: there is neither.
+    """
+    from torch import nn
+
+    if isinstance(getattr(model, "features", None), nn.Module) and not hasattr(model, "head"):
+        return None
+    for name in _HEADS:
+        if isinstance(getattr(model, name, None), nn.Module):
+            return name
+    raise ValueError(f"{type(model).__name__} has none of features, {', '.join(_HEADS)}")
 
 
 def blocks(network: nn.Module) -> list[tuple[str, nn.Module]]:

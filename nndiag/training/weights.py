@@ -1,0 +1,314 @@
+"""Where a backbone's weights come from: ImageNet, a pre-training here, a file, or nowhere."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nndiag import __version__
+from nndiag.locales import _
+from nndiag.schema.errors import DataError
+from nndiag.schema.progress import Watch
+from nndiag.schema.spec_transfer import WEIGHTS
+from nndiag.training import pretraining
+from nndiag.zoo import backbones
+
+_ANSWER_SECONDS = 3
+_PART = 2**20
+#: Parts of torchvision's files that belong to auxiliary classifiers.
+_AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """The state of a body, and where it comes from.
+
+    Attributes:
+        state: None for random weights.
+        kind: `imagenet`, `source`, `file` or `none`.
+        origin: one sentence for the reader.
+        accuracy: of the source task, where there was one.
+    """
+
+    state: Mapping[str, Tensor] | None
+    kind: str
+    origin: str
+    accuracy: float | None = None
+
+
+def cache_folder() -> Path:
+    """Return NNDIAG_CACHE, else nndiag/weights in the user's cache folder."""
+    chosen = os.environ.get("NNDIAG_CACHE")
+    if chosen:
+        return Path(chosen).expanduser() / "weights"
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "nndiag" / "weights"
+
+
+def imagenet_file(name: str) -> Path:
+    """Return where torchvision keeps the ImageNet weights of a backbone."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / backbones.row(name).file
+
+
+def check(asked: str, backbone: str) -> None:
+    """Find what is wrong with `--weights` before anything long starts.
+
+    Raises:
+        DataError: a file that is not there; ImageNet weights of a backbone that has none.
+    """
+    if asked not in WEIGHTS and not Path(asked).expanduser().is_file():
+        raise DataError(
+            _("--weights: '{asked}' is neither a file nor one of {known}").format(
+                asked=asked, known=", ".join(WEIGHTS)
+            )
+        )
+    if asked == "imagenet" and not backbones.row(backbone).file:
+        raise DataError(_("--weights imagenet: {name} has none").format(name=backbone))
+
+
+def find(
+    asked: str, backbone: str, sizes: tuple[int, int], device: torch.device, watch: Watch
+) -> Weights:
+    """Return the weights asked for; `auto` takes ImageNet's where they can be had at once.
+
+    Args:
+        sizes: side of the images for weights made here, and for weights from elsewhere.
+
+    Raises:
+        DataError: a file that does not fit, or ImageNet weights that are not to be had.
+    """
+    check(asked, backbone)
+    small, own = sizes
+    if asked == "none":
+        return Weights(state=None, kind="none", origin=_("random weights (--weights none)"))
+    if asked == "imagenet":
+        return _imagenet(backbone, own, watch)
+    if asked == "source":
+        return _source(backbone, small, device, watch, _("as asked"))
+    if asked != "auto":
+        return _from_file(Path(asked).expanduser(), backbone, own)
+    if not backbones.row(backbone).file:
+        return _source(backbone, small, device, watch, _("it has no ImageNet weights"))
+    if imagenet_file(backbone).is_file() or _reachable(_url(backbone)):
+        return _imagenet(backbone, own, watch)
+    return _source(
+        backbone,
+        small,
+        device,
+        watch,
+        _("ImageNet weights are neither in {folder} nor within reach").format(
+            folder=imagenet_file(backbone).parent
+        ),
+    )
+
+
+# -- ImageNet ----------------------------------------------------------------------------------
+
+
+def _url(backbone: str) -> str:
+    from torchvision import models
+
+    return str(models.get_model_weights(backbone).DEFAULT.url)
+
+
+def _reachable(url: str) -> bool:
+    try:
+        request = urllib.request.Request(url, method="HEAD")
+        with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
+def _imagenet(backbone: str, image_size: int, watch: Watch) -> Weights:
+    path = imagenet_file(backbone)
+    if not path.is_file():
+        try:
+            download(_url(backbone), path, watch)
+        except OSError as error:
+            raise DataError(
+                _(
+                    "--weights imagenet: {file} cannot be downloaded ({reason}); put it into "
+                    "{folder}, or use --weights source"
+                ).format(file=path.name, reason=_reason(error), folder=path.parent)
+            ) from None
+    name = backbones.row(backbone).name
+    origin = _("ImageNet weights {file} ({top1:g} % on ImageNet)").format(
+        file=path.name, top1=backbones.row(name).top1
+    )
+    state = _body_state(_read(path), name, image_size, path)
+    return Weights(state=state, kind="imagenet", origin=origin)
+
+
+def download(url: str, path: Path, watch: Watch) -> None:
+    """Download a file whose name ends in the start of its SHA-256; go on where a last try ended.
+
+    Raises:
+        OSError: not reachable, or what came is not the file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    have = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS) as response:
+        if response.status != 206:
+            have = 0
+        total = have + int(response.headers.get("Content-Length") or 0)
+        watch.stage(_("downloading {file}").format(file=path.name), total)
+        with part.open("ab" if have else "wb") as target:
+            while block := response.read(_PART):
+                target.write(block)
+                have += len(block)
+                watch.update(have)
+    wanted = path.stem.rpartition("-")[2]
+    digest = hashlib.sha256(part.read_bytes()).hexdigest()
+    if not digest.startswith(wanted):
+        part.unlink()
+        raise OSError(_("what arrived is damaged"))
+    part.replace(path)
+
+
+def _reason(error: OSError) -> str:
+    cause = getattr(error, "reason", error)
+    return str(getattr(cause, "strerror", None) or cause)
+
+
+# -- files -------------------------------------------------------------------------------------
+
+
+def _from_file(path: Path, backbone: str, image_size: int) -> Weights:
+    state = _body_state(_read(path), backbone, image_size, path)
+    return Weights(state=state, kind="file", origin=_("weights of {path}").format(path=path))
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a .safetensors file or of a torch file (read without running code)."""
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file shows in many ways
+        raise DataError(
+            _("--weights: {path} cannot be read ({kind})").format(
+                path=path, kind=type(error).__name__
+            )
+        ) from None
+    return dict(found.get("state_dict", found))
+
+
+def _body_state(
+    state: Mapping[str, Tensor], backbone: str, image_size: int, path: Path
+) -> dict[str, Tensor]:
+    """Return the body's part of a state: of a body of ours, or of a whole torchvision network.
+
+    Raises:
+        DataError: it fits neither.
+    """
+    body = backbones.body(backbones.build(backbone, image_size=image_size))
+    names = set(body.state_dict())
+    inner = {name.removeprefix("body."): value for name, value in state.items()}
+    for candidate in (dict(state), inner):
+        if names <= set(candidate):
+            return _fitting(body, {name: candidate[name] for name in names}, path)
+    kept = {n: v for n, v in state.items() if not n.startswith(_AUXILIARY)}
+    classes = 1000
+    for name in ("fc.weight", "classifier.weight", "heads.head.weight", "head.weight"):
+        classes = len(kept[name]) if name in kept else classes
+    model = backbones.build(backbone, classes=classes)
+    _fitting(model, kept, path)
+    return dict(backbones.body(model).state_dict())
+
+
+def _fitting(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    try:
+        module.load_state_dict(dict(state))
+    except RuntimeError as error:
+        problem = str(error).splitlines()[-1].strip()
+        raise DataError(
+            _("--weights: {path} does not fit the backbone: {problem}").format(
+                path=path, problem=problem
+            )
+        ) from None
+    return dict(state)
+
+
+# -- the source task ---------------------------------------------------------------------------
+
+
+def _source(
+    backbone: str, image_size: int, device: torch.device, watch: Watch, why: str
+) -> Weights:
+    name = backbones.row(backbone).name
+    how = pretraining.recipe(name, image_size)
+    path = cache_folder() / f"{name.replace(':', '.')}-{image_size}-{_key(how)}.safetensors"
+    known = _cached(path)
+    if known is None:
+        if backbones.row(name) is not backbones.SMALL:
+            watch.stage(_("measuring the speed of {name}").format(name=name), 1)
+            seconds = pretraining.estimate(how, device)
+            told = _("pre-training {name} on letters (about {seconds:.0f} s, kept for next time)")
+            watch.stage(told.format(name=name, seconds=seconds), how.batches)
+        else:
+            watch.stage(_("pre-training {name} on letters").format(name=name), how.batches)
+        done = pretraining.pretrain(how, device, told=watch.update)
+        _keep(path, done.state, done.accuracy)
+        known = done.state, done.accuracy
+    origin = _("pre-trained here on drawn letters, {accuracy:.1%} right on new ones ({why})")
+    return Weights(
+        state=known[0],
+        kind="source",
+        origin=origin.format(accuracy=known[1], why=why),
+        accuracy=known[1],
+    )
+
+
+def _key(how: pretraining.Recipe) -> str:
+    text = json.dumps([__version__, asdict(how)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _keep(path: Path, state: Mapping[str, Tensor], accuracy: float) -> None:
+    from safetensors.torch import save_file
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}")
+    metadata = {"accuracy": repr(accuracy), "digest": _digest(state)}
+    save_file(dict(state), part, metadata=metadata)
+    part.replace(path)
+
+
+def _cached(path: Path) -> tuple[dict[str, Tensor], float] | None:
+    """Return state and accuracy, None where there is no whole file."""
+    from safetensors import safe_open
+
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as opened:
+            metadata: dict[str, Any] = opened.metadata() or {}
+            state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+        if _digest(state) == metadata["digest"]:
+            return state, float(metadata["accuracy"])
+    except Exception:  # cut short or overwritten: it is made again
+        pass
+    return None
+
+
+def _digest(state: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        digest.update(name.encode())
+        digest.update(state[name].contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
