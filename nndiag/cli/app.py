@@ -18,7 +18,7 @@ from nndiag.schema.errors import NndiagError
 
 def build() -> TyperGroup:
     """Assemble the commands, in the language in use."""
-    from nndiag.cli import compare, diagnose, gradients, principles
+    from nndiag.cli import compare, diagnose, gradients, principles, transfer
 
     app = typer.Typer(
         name="nndiag",
@@ -83,6 +83,14 @@ def build() -> TyperGroup:
         name="descent",
         help=locales._("Batch, mini-batch and stochastic gradient descent on the same surface."),
     )(principles.descent)
+    app.command(
+        name="transfer",
+        help=locales._("Measures what a pre-trained backbone gives, by strategy, against scratch."),
+    )(transfer.transfer)
+    app.command(
+        name="predict",
+        help=locales._("Says what a network that transfer --save wrote sees in images."),
+    )(transfer.predict)
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
     typer_words.speak(group)

@@ -33,7 +33,7 @@ class Outputs:
             raise unknown_name("--fail-on", str(self.fail_on), ["warning", "critical"])
         for option, path in (("--json", self.json), ("--plot", self.plot)):
             if path is not None and str(path) != "-":
-                _require_writable(option, path)
+                require_writable(option, path)
         if self.plot is not None:
             from nndiag.report import plot
 
@@ -80,7 +80,7 @@ class Outputs:
         return FINDINGS_EXIT if any(f.severity.rank >= limit for f in result.findings) else 0
 
 
-def _require_writable(option: str, path: Path) -> None:
+def require_writable(option: str, path: Path) -> None:
     folder = path.parent
     if path.is_dir():
         raise UsageError(_("{option}: {path} is a folder").format(option=option, path=path))

@@ -15,7 +15,7 @@ import tarfile
 import threading
 import urllib.request
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -77,7 +77,7 @@ def complete(kind: Any, root: Path, name: str, progress: Watch | None = None) ->
             _unpack(archive, name)
     except (OSError, HTTPException) as error:
         lacking = [archive for archive in missing if not archive.unpacked]
-        raise _unavailable(lacking, name, _reason(error)) from None
+        raise _unavailable(lacking, name, reason(error)) from None
 
 
 def archives(kind: Any, root: Path) -> list[Archive]:
@@ -146,7 +146,7 @@ def _download(archive: Archive, progress: Watch) -> None:
     problem: Exception | None = None
     for url in archive.urls:
         try:
-            with _answer(url) as response:
+            with answer(url) as response:
                 _receive(response, archive, progress)
             return
         except (OSError, HTTPException) as error:
@@ -164,13 +164,28 @@ def _receive(response: Any, archive: Archive, progress: Watch) -> None:
 
 
 @contextmanager
-def _answer(url: str) -> Iterator[Any]:
-    """Open a URL; give up after ANSWER_SECONDS, of which looking up the name is a part."""
+def answer(
+    url: str,
+    *,
+    seconds: float | None = None,
+    method: str = "GET",
+    headers: Mapping[str, str] | None = None,
+) -> Iterator[Any]:
+    """Open a URL; looking up the name is a part of the time that it has.
+
+    Args:
+        seconds: until it must have answered, None for ANSWER_SECONDS.
+
+    Raises:
+        OSError: no answer in time, or an answer that is an error; says which in plain words.
+    """
+    patience = ANSWER_SECONDS if seconds is None else seconds
     answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
     given_up = threading.Event()
 
     def ask() -> None:
-        request = urllib.request.Request(url, headers={"User-Agent": "nndiag"})
+        told = {"User-Agent": "nndiag", **(headers or {})}
+        request = urllib.request.Request(url, headers=told, method=method)
         try:
             response = urllib.request.urlopen(request, timeout=STALL_SECONDS)
         except Exception as error:  # handed over to the caller's thread
@@ -184,16 +199,14 @@ def _answer(url: str) -> Iterator[Any]:
 
     threading.Thread(target=ask, daemon=True).start()
     try:
-        answer = answers.get(timeout=ANSWER_SECONDS)
+        found = answers.get(timeout=patience)
     except queue.Empty:
         given_up.set()
-        raise OSError(
-            _("no answer in {seconds:g} seconds").format(seconds=ANSWER_SECONDS)
-        ) from None
-    if isinstance(answer, Exception):
-        raise OSError(_reason(answer)) from None
-    with answer:
-        yield answer
+        raise OSError(_("no answer in {seconds:g} seconds").format(seconds=patience)) from None
+    if isinstance(found, Exception):
+        raise OSError(reason(found)) from None
+    with found:
+        yield found
 
 
 def _save(
@@ -226,7 +239,7 @@ def _md5(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     """Return the last cause in plain words: `Name or service not known`."""
     cause = getattr(error, "reason", None) or error
     return str(getattr(cause, "strerror", None) or cause) or type(cause).__name__

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nndiag.datasets import embedded
+from nndiag.datasets import embedded, image_sources
 from nndiag.datasets.letters import enlarged
 from nndiag.locales import _
 from nndiag.schema.errors import DataError, UsageError, unknown_name
@@ -49,11 +49,21 @@ class TargetImages:
 
 def normalised(x: Tensor) -> Tensor:
     """Return images from 0 to 1 as networks of torchvision expect them."""
-    mean, deviation = (
+    mean, deviation = _constants(x)
+    return (x - mean) / deviation
+
+
+def pixels(x: Tensor) -> Tensor:
+    """Undo `normalised`."""
+    mean, deviation = _constants(x)
+    return (x * deviation + mean).clamp(0, 1)
+
+
+def _constants(x: Tensor) -> list[Tensor]:
+    return [
         torch.tensor(values, dtype=x.dtype, device=x.device).view(1, 3, 1, 1)
         for values in (_MEAN, _DEVIATION)
-    )
-    return (x - mean) / deviation
+    ]
 
 
 def load(
@@ -76,11 +86,12 @@ def load(
         UsageError: unknown data set or class.
         DataError: a class has too few images; no such folder.
     """
-    if spec.name.startswith("folder:"):
+    image_sources.check(spec)
+    if spec.name.startswith(image_sources.FOLDER):
         from nndiag.datasets import folder
 
         return folder.load(
-            spec.name.removeprefix("folder:"),
+            image_sources.folder(spec.name.removeprefix(image_sources.FOLDER)),
             labels_per_class=labels_per_class,
             image_size=image_size,
             resize=resize or image_size,
@@ -90,23 +101,6 @@ def load(
     if spec.name == "digits":
         return _digits(spec, labels_per_class, image_size, seed)
     return _downloaded(spec, labels_per_class, image_size, seed, watch)
-
-
-def check(spec: ImageDataSpec) -> None:
-    """Find what is wrong with `--data` without reading images.
-
-    Raises:
-        UsageError: unknown name.
-        DataError: no such folder.
-    """
-    from nndiag.datasets.catalogue import VISION
-
-    if spec.name.startswith("folder:"):
-        from nndiag.datasets import folder
-
-        folder.check(spec.name.removeprefix("folder:"))
-    elif spec.name not in ("digits", *VISION):
-        raise unknown_name("--data", spec.name, ("digits", *VISION), also="folder:PATH")
 
 
 def _digits(spec: ImageDataSpec, count: int, image_size: int, seed: int) -> TargetImages:

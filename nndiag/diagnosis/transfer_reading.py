@@ -36,6 +36,52 @@ def reading(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return sentences
 
 
+def clusters(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return how well clusters of each kind of feature agree with the classes."""
+    best = max(rows, key=lambda row: row["nmi"].mean)
+    sentences = [
+        _(
+            "Clusters of {name} features agree best with the classes that they were never told: "
+            "NMI {nmi:.0%}, ARI {ari:.0%} (0: chance, 100: the same groups)."
+        ).format(name=best["label"], nmi=best["nmi"].mean, ari=best["ari"].mean)
+    ]
+    learnt, others = rows[0], rows[1:]
+    return sentences + [
+        _("{name} ({nmi:.0%}) are no worse than pre-trained features here.").format(
+            name=other["label"], nmi=other["nmi"].mean
+        )
+        for other in others
+        if other["nmi"].mean >= learnt["nmi"].mean
+    ]
+
+
+def domains(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what adaptation gave on each domain."""
+    sentences = []
+    for domain in dict.fromkeys(row["domain"] for row in rows):
+        of_domain = [row for row in rows if row["domain"] == domain]
+        parts = [
+            _("{method} {points}").format(method=row["method"], points=_verdict(row["gain"]))
+            for row in of_domain
+        ]
+        sentences.append(
+            _("{domain}: {before} % as trained; {parts}.").format(
+                domain=domain,
+                before=f"{100 * of_domain[0]['before'].mean:.0f}",
+                parts=", ".join(parts),
+            )
+        )
+    return sentences
+
+
+def _verdict(gain: Interval) -> str:
+    if not _sure(gain):
+        return _("changes nothing measurable ({points})").format(points=_points(gain))
+    if gain.mean > 0:
+        return _("gains {points}").format(points=_points(gain))
+    return _("harms: {points}").format(points=_points(gain))
+
+
 def difference(row: Mapping[str, Any], base: Mapping[str, Any], name: str) -> Interval:
     """Return row minus base, paired by seed."""
     pairs = zip(row["runs"], base["runs"], strict=True)
@@ -43,7 +89,9 @@ def difference(row: Mapping[str, Any], base: Mapping[str, Any], name: str) -> In
 
 
 def _against_scratch(row: Mapping[str, Any], base: Mapping[str, Any]) -> str:
-    higher, lower, same = [], [], []
+    higher: list[str] = []
+    lower: list[str] = []
+    same: list[str] = []
     for name in _ADVANTAGES:
         gain = difference(row, base, name)
         text = _("{name} by {points}").format(name=_name(name), points=_points(gain))
@@ -87,9 +135,9 @@ def _gradual(gradual: Mapping[str, Any], finetune: Mapping[str, Any]) -> str:
     if not _sure(gain):
         text = _("Freeing block by block ends level with fine-tuning all at once ({points}).")
     elif gain.mean > 0:
-        text = _("Freeing block by block ends {points} above fine-tuning all at once.")
+        text = _("Freeing block by block ends above fine-tuning all at once ({points}).")
     else:
-        text = _("Freeing block by block ends {points} from fine-tuning all at once: it loses.")
+        text = _("Freeing block by block ends below fine-tuning all at once ({points}).")
     return text.format(points=_points(gain))
 
 

@@ -14,6 +14,7 @@ from nndiag.report import (
     principle_figures,
     run_figures,
     trajectories,
+    transfer,
 )
 from nndiag.schema.errors import RunError, UsageError
 from nndiag.schema.result import Result
@@ -40,6 +41,7 @@ _DRAWINGS = {
     ),
     "compare-fixes": (comparison_figures.compare_fixes, comparison_figures.compare_fixes_page),
     **principle_figures.DRAWINGS,
+    **transfer.DRAWINGS,
 }
 
 

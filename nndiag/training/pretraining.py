@@ -58,9 +58,7 @@ def recipe(backbone: str, image_size: int) -> Recipe:
     """Return the recipe for a backbone at a side of `image_size` pixels."""
     images = min(_MOST, max(_FEWEST, int(_WORK / (3 * flops(backbone, image_size)))))
     size = _SMALL_BATCH if backbone == backbones.SMALL.name else _BATCH
-    return Recipe(
-        backbone=backbone, image_size=image_size, batches=images // size, batch_size=size
-    )
+    return Recipe(backbone=backbone, image_size=image_size, batches=images // size, batch_size=size)
 
 
 def flops(backbone: str, image_size: int) -> float:
@@ -141,7 +139,11 @@ def _optimizer(model: nn.Module, large: bool) -> tuple[torch.optim.Optimizer, fl
     if large and normalised_by_batch:
         sgd = torch.optim.SGD(
             model.parameters(),
-            lr=_SGD_RATE, momentum=0.9, nesterov=True, weight_decay=5e-4, fused=True,
+            lr=_SGD_RATE,
+            momentum=0.9,
+            nesterov=True,
+            weight_decay=5e-4,
+            fused=True,
         )
         return sgd, _SGD_RATE
     rate = _LARGE_ADAM_RATE if large else _ADAM_RATE

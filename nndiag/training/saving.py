@@ -71,8 +71,7 @@ def save(
     names = list(_built(code).state_dict())
     values = [*learner.body.state_dict().values(), *learner.head.state_dict().values()]
     state = {
-        name: value.detach().cpu().contiguous()
-        for name, value in zip(names, values, strict=True)
+        name: value.detach().cpu().contiguous() for name, value in zip(names, values, strict=True)
     }
     resize = row.resize if image_size == row.crop else image_size
     facts = {**shape, "classes": list(classes), "resize": resize}
@@ -161,7 +160,7 @@ def _code(shape: Mapping[str, Any]) -> tuple[str, ...]:
         return ("import safetensors.torch, torch", _SMALL_CODE, net)
     more = ""
     if name in ("googlenet", "inception_v3"):
-        more = "aux_logits=False, init_weights=False"
+        more = "aux_logits=False, init_weights=False, transform_input=True"
     if name.startswith("vit"):
         more = f"image_size={int(shape['image_size'])}"
     return (
@@ -176,11 +175,15 @@ def _ended(name: str, head: str, shape: Mapping[str, Any]) -> tuple[str, ...]:
     with torch.device("meta"):
         model = backbones.build(name, image_size=int(shape["image_size"]))
         end = backbones.end_of(model)
-    if end is not None:
-        pool = () if shape["pooled"] else ("net.avgpool = torch.nn.Identity()",)
-        return (*pool, f"net.{end} = {head}")
-    relu = "torch.nn.ReLU(), " if type(model).__name__ == "DenseNet" else ""
     pool_text = "torch.nn.AdaptiveAvgPool2d(1), " if shape["pooled"] else ""
+    if end is not None:
+        if backbones.pools_in_end(model):
+            head = f"torch.nn.Sequential({pool_text}torch.nn.Flatten(1), {head})"
+        unpooled = not shape["pooled"] and hasattr(model, "avgpool")
+        pool = ("net.avgpool = torch.nn.Identity()",) if unpooled else ()
+        place = "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in end.split("."))
+        return (*pool, f"net{place} = {head}")
+    relu = "torch.nn.ReLU(), " if type(model).__name__ == "DenseNet" else ""
     layers = f"net.features, {relu}{pool_text}torch.nn.Flatten(1), {head}"
     return (f"net = torch.nn.Sequential({layers})",)
 

@@ -289,7 +289,9 @@ def _copied(block: nn.Module) -> list[Tensor]:
 def _moved(start: Sequence[Tensor], block: nn.Module) -> float:
     """Return the norm of a block's change over the norm of what it started from."""
     pairs = list(zip(start, block.parameters(), strict=True))
-    change = sum(float((after.detach() - before).double().square().sum()) for before, after in pairs)
+    change = sum(
+        float((after.detach() - before).double().square().sum()) for before, after in pairs
+    )
     norm = sum(float(before.double().square().sum()) for before, _after in pairs)
     return (change / norm) ** 0.5 if norm else float("nan")
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from nndiag import __version__
+from nndiag.datasets import checkpoints
 from nndiag.locales import _
 from nndiag.schema.errors import DataError
 from nndiag.schema.progress import Watch
@@ -23,8 +22,6 @@ from nndiag.schema.spec_transfer import WEIGHTS
 from nndiag.training import pretraining
 from nndiag.zoo import backbones
 
-_ANSWER_SECONDS = 3
-_PART = 2**20
 #: Parts of torchvision's files that belong to auxiliary classifiers.
 _AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
 
@@ -57,7 +54,7 @@ def cache_folder() -> Path:
 
 def imagenet_file(name: str) -> Path:
     """Return where torchvision keeps the ImageNet weights of a backbone."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / backbones.row(name).file
+    return checkpoints.path(backbones.row(name).file)
 
 
 def check(asked: str, backbone: str) -> None:
@@ -99,7 +96,7 @@ def find(
         return _from_file(Path(asked).expanduser(), backbone, own)
     if not backbones.row(backbone).file:
         return _source(backbone, small, device, watch, _("it has no ImageNet weights"))
-    if imagenet_file(backbone).is_file() or _reachable(_url(backbone)):
+    if imagenet_file(backbone).is_file() or checkpoints.reachable(_url(backbone)):
         return _imagenet(backbone, own, watch)
     return _source(
         backbone,
@@ -118,69 +115,18 @@ def find(
 def _url(backbone: str) -> str:
     from torchvision import models
 
-    return str(models.get_model_weights(backbone).DEFAULT.url)
-
-
-def _reachable(url: str) -> bool:
-    try:
-        request = urllib.request.Request(url, method="HEAD")
-        with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS):
-            return True
-    except OSError:
-        return False
+    return str(models.get_model_weights(backbones.row(backbone).name).DEFAULT.url)
 
 
 def _imagenet(backbone: str, image_size: int, watch: Watch) -> Weights:
-    path = imagenet_file(backbone)
-    if not path.is_file():
-        try:
-            download(_url(backbone), path, watch)
-        except OSError as error:
-            raise DataError(
-                _(
-                    "--weights imagenet: {file} cannot be downloaded ({reason}); put it into "
-                    "{folder}, or use --weights source"
-                ).format(file=path.name, reason=_reason(error), folder=path.parent)
-            ) from None
-    name = backbones.row(backbone).name
+    otherwise = _(", or use --weights source")
+    path = checkpoints.obtain(_url(backbone), "--weights imagenet", watch, otherwise=otherwise)
+    row = backbones.row(backbone)
     origin = _("ImageNet weights {file} ({top1:g} % on ImageNet)").format(
-        file=path.name, top1=backbones.row(name).top1
+        file=path.name, top1=row.top1
     )
-    state = _body_state(_read(path), name, image_size, path)
+    state = _body_state(_read(path), row.name, image_size, path)
     return Weights(state=state, kind="imagenet", origin=origin)
-
-
-def download(url: str, path: Path, watch: Watch) -> None:
-    """Download a file whose name ends in the start of its SHA-256; go on where a last try ended.
-
-    Raises:
-        OSError: not reachable, or what came is not the file.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
-    with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS) as response:
-        if response.status != 206:
-            have = 0
-        total = have + int(response.headers.get("Content-Length") or 0)
-        watch.stage(_("downloading {file}").format(file=path.name), total)
-        with part.open("ab" if have else "wb") as target:
-            while block := response.read(_PART):
-                target.write(block)
-                have += len(block)
-                watch.update(have)
-    wanted = path.stem.rpartition("-")[2]
-    digest = hashlib.sha256(part.read_bytes()).hexdigest()
-    if not digest.startswith(wanted):
-        part.unlink()
-        raise OSError(_("what arrived is damaged"))
-    part.replace(path)
-
-
-def _reason(error: OSError) -> str:
-    cause = getattr(error, "reason", error)
-    return str(getattr(cause, "strerror", None) or cause)
 
 
 # -- files -------------------------------------------------------------------------------------
@@ -200,6 +146,10 @@ def _read(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file shows in many ways
+        if checkpoints.damaged(path):
+            raise DataError(
+                _("--weights: {path} is damaged; delete it and run again").format(path=path)
+            ) from None
         raise DataError(
             _("--weights: {path} cannot be read ({kind})").format(
                 path=path, kind=type(error).__name__

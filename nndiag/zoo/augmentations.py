@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def of(data: str) -> Callable[[Tensor], Tensor]:
@@ -14,17 +15,18 @@ def of(data: str) -> Callable[[Tensor], Tensor]:
     Digits and letters are turned, shifted and scaled a little; photographs are cropped, resized and
     mirrored.
     """
+    import torch
     from torchvision.transforms import v2
 
-    if data.startswith("folder:") or data.startswith("cifar"):
+    if data.startswith(("folder:", "cifar")):
 
         def change(image: Tensor) -> Tensor:
             crop = v2.RandomResizedCrop(image.shape[-1], scale=(0.6, 1.0), antialias=True)
-            return v2.Compose([crop, v2.RandomHorizontalFlip()])(image)  # type: ignore[no-any-return]
+            return v2.Compose([crop, v2.RandomHorizontalFlip()])(image)
     else:
 
         def change(image: Tensor) -> Tensor:
-            return v2.functional.affine(  # type: ignore[no-any-return]
+            return v2.functional.affine(
                 image,
                 **_drawn(image),
                 interpolation=v2.InterpolationMode.BILINEAR,
@@ -36,6 +38,8 @@ def of(data: str) -> Callable[[Tensor], Tensor]:
 
 def _drawn(image: Tensor) -> dict[str, object]:
     """Return random amounts of an affine map."""
+    import torch
+
     side = image.shape[-1]
     angle, first, second, scale, shear = (torch.rand(5) * 2 - 1).tolist()
     return {

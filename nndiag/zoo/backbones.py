@@ -1,24 +1,28 @@
 """Image classifiers to transfer from: torchvision's by name, a small one of ours, or the user's.
 
-The table is `data/backbones.json`, written from torchvision's metadata by scripts/make_backbones.py;
-reading it loads neither torch nor torchvision.
+The table is `data/backbones.json`, which scripts/make_backbones.py writes from torchvision's
+metadata; reading it loads neither torch nor torchvision.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+import re
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nndiag.schema.errors import unknown_name
-from nndiag.zoo.registry import IMPORT_FORM, is_import, resolve_import
+from nndiag.locales import _
+from nndiag.schema.errors import DataError, UsageError, unknown_name
+from nndiag.zoo.registry import is_import, resolve_import
 
 if TYPE_CHECKING:
     from torch import nn
 
+FACTORY_FORM = "package.module:factory"
 _OPTION = "--backbone"
 _MOST_BLOCKS = 8
 #: A child with this share of the parameters is opened: `features`, `encoder`, `trunk_output`.
@@ -42,7 +46,8 @@ class Backbone:
     """One classifier.
 
     Attributes:
-        parameters: of the whole network with its 1,000 classes (`small_cnn`: 10).
+        parameters: of the whole network, with `classes` outputs and the auxiliary classifier that
+            torchvision's weights have (Inception).
         top1: accuracy on ImageNet in per cent of torchvision's default weights, None without any.
         crop, resize: side of the square it sees, and of the short side before cropping, in pixels.
         least: smallest side that it can take.
@@ -51,6 +56,7 @@ class Backbone:
 
     name: str
     parameters: int = 0
+    classes: int = 1000
     top1: float | None = None
     crop: int = 224
     resize: int = 256
@@ -64,28 +70,45 @@ class Backbone:
         return 32 * -(-max(self.least, 32) // 32) if self.name != "inception_v3" else 75
 
 
-SMALL = Backbone(name="small_cnn", parameters=94_762, crop=32, resize=32, least=8)
+SMALL = Backbone(name="small_cnn", parameters=94_762, classes=10, crop=32, resize=32, least=8)
 
 
 @functools.cache
 def table() -> dict[str, Backbone]:
-    """Return every named backbone, ours first."""
+    """Return every named backbone, ours first.
+
+    Raises:
+        DataError: the table has not been installed.
+    """
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "data", package.parent / "data"):
-        if (folder / "backbones.json").is_file():
-            rows = json.loads((folder / "backbones.json").read_text(encoding="utf-8"))
+        path = folder / "backbones.json"
+        if path.is_file():
+            rows = json.loads(path.read_text(encoding="utf-8"))
             return {SMALL.name: SMALL, **{row["name"]: Backbone(**row) for row in rows}}
-    return {SMALL.name: SMALL}
+    raise DataError(
+        _("the table of backbones {path} is missing; install nndiag again").format(
+            path=package / "data" / "backbones.json"
+        )
+    )
 
 
-def row(name: str) -> Backbone:
+def names() -> tuple[str, ...]:
+    """Return every name, ours first."""
+    return tuple(table())
+
+
+def row(name: str, option: str = _OPTION) -> Backbone:
     """Return the backbone of a name (case, `-` and a missing `_` do not matter).
+
+    Args:
+        option: where the name was given, for the message.
 
     Raises:
         UsageError: no such name; a factory that cannot be imported.
     """
     if is_import(name):
-        resolve_import(name, _OPTION)
+        resolve_import(name, option)
         return Backbone(name=name)
     plain = name.lower().replace("-", "_")
     plain = ALIASES.get(plain, plain)
@@ -94,39 +117,68 @@ def row(name: str) -> Backbone:
     squeezed = {key.replace("_", ""): key for key in table()}
     if plain.replace("_", "") in squeezed:
         return table()[squeezed[plain.replace("_", "")]]
-    raise unknown_name(_OPTION, name, [*table(), *ALIASES], IMPORT_FORM)
+    raise unknown_name(option, name, [*table(), *ALIASES], FACTORY_FORM)
 
 
-def build(name: str, *, classes: int = 1000, image_size: int | None = None) -> nn.Module:
+def build(
+    name: str,
+    *,
+    classes: int | None = None,
+    image_size: int | None = None,
+    auxiliary: bool = False,
+    option: str = _OPTION,
+) -> nn.Module:
     """Return a new network with random weights.
 
     Args:
+        classes: outputs; None for as many as the row says. A factory decides itself.
         image_size: side in pixels; a vision transformer has a table of positions for it.
+        auxiliary: with the auxiliary classifier of Inception.
+        option: where the name was given, for the message.
 
     Raises:
-        UsageError: as `row`.
+        UsageError: as `row`; a factory that fails or returns no network.
     """
-    found = row(name)
+    found = row(name, option)
     if is_import(found.name):
-        return _of_user(found.name)
+        return _of_user(found.name, option)
+    outputs = found.classes if classes is None else classes
     if found is SMALL:
-        return small_cnn(classes)
+        return small_cnn(outputs)
     from torchvision import models
 
     more: dict[str, Any] = {}
-    if found.name.startswith(("inception", "googlenet")):
-        more = {"aux_logits": False, "init_weights": found.name != "inception_v3"}
-    if found.name.startswith("vit") and image_size:
-        more = {"image_size": image_size}
-    return models.get_model(found.name, weights=None, num_classes=classes, **more)
+    if found.name in ("inception_v3", "googlenet"):
+        # Their weights were learnt on images scaled in another way: they undo the usual one.
+        more = {"aux_logits": False, "transform_input": True, "init_weights": True}
+    if found.name == "inception_v3":
+        more |= {"aux_logits": auxiliary, "init_weights": False}
+    if found.name.startswith("vit"):
+        more = {"image_size": image_size or found.crop}
+    return models.get_model(found.name, weights=None, num_classes=outputs, **more)
 
 
-def _of_user(name: str) -> nn.Module:
+def _of_user(name: str, option: str) -> nn.Module:
+    """Call a factory that takes no arguments, or take a module as it is."""
     from torch import nn
 
-    found = resolve_import(name, _OPTION)
-    model = found if isinstance(found, nn.Module) else found()
-    assert isinstance(model, nn.Module)
+    found = resolve_import(name, option)
+    if isinstance(found, nn.Module):
+        return found
+    try:
+        model = found()
+    except Exception as error:  # a user's factory may raise anything
+        raise UsageError(
+            _("{option}: calling '{name}' without arguments failed with {kind}: {error}").format(
+                option=option, name=name, kind=type(error).__name__, error=error
+            )
+        ) from error
+    if not isinstance(model, nn.Module):
+        raise UsageError(
+            _("{option}: '{name}' returned {kind}, which is no torch.nn.Module").format(
+                option=option, name=name, kind=type(model).__name__
+            )
+        )
     return model
 
 
@@ -164,16 +216,18 @@ def body(model: nn.Module, *, pooled: bool = True) -> nn.Module:
         pooled: average the last map over its positions, else flatten it.
 
     Raises:
-        ValueError: no known end was found.
+        UsageError: the model has no classifier that could be taken off.
     """
     from torch import nn
 
     name = end_of(model)
     if name is not None:
-        setattr(model, name, nn.Identity())
+        pool = [("avgpool", nn.AdaptiveAvgPool2d(1))] if pooled and pools_in_end(model) else []
+        parent, _dot, last = name.rpartition(".")
+        setattr(model.get_submodule(parent), last, nn.Identity())
         if not pooled and isinstance(getattr(model, "avgpool", None), nn.Module):
             model.avgpool = nn.Identity()
-        return nn.Sequential(OrderedDict(body=model, flatten=nn.Flatten(1)))
+        return nn.Sequential(OrderedDict([("body", model), *pool, ("flatten", nn.Flatten(1))]))
     parts: OrderedDict[str, nn.Module] = OrderedDict(features=model.features)  # type: ignore[arg-type]
     if type(model).__name__ == "DenseNet":
         parts["relu"] = nn.ReLU()
@@ -184,10 +238,12 @@ def body(model: nn.Module, *, pooled: bool = True) -> nn.Module:
 
 
 def end_of(model: nn.Module) -> str | None:
-    """Return the attribute that holds the classifier; None where `features` are the backbone.
+    """Return the name of the classifier's module; None where `features` are the backbone.
+
+    A model that names none in the usual way ends in its last linear layer.
 
     Raises:
-        ValueError: there is neither.
+        UsageError: it has none either.
     """
     from torch import nn
 
@@ -196,10 +252,28 @@ def end_of(model: nn.Module) -> str | None:
     for name in _HEADS:
         if isinstance(getattr(model, name, None), nn.Module):
             return name
-    raise ValueError(f"{type(model).__name__} has none of features, {', '.join(_HEADS)}")
+    linear = [name for name, part in model.named_modules() if isinstance(part, nn.Linear) and name]
+    if linear:
+        return linear[-1]
+    raise UsageError(
+        _(
+            "--backbone: {kind} has no classifier to replace: none of {names}, no linear layer"
+        ).format(kind=type(model).__name__, names=", ".join(("features", *_HEADS)))
+    )
 
 
-def blocks(network: nn.Module) -> list[tuple[str, nn.Module]]:
+def pools_in_end(model: nn.Module) -> bool:
+    """Say whether the classifier itself averages over positions (MaxViT), so that taking it off
+    leaves a map."""
+    from torch import nn
+
+    name = end_of(model)
+    return name is not None and any(
+        isinstance(part, nn.AdaptiveAvgPool2d) for part in model.get_submodule(name).modules()
+    )
+
+
+def blocks(network: nn.Module) -> list[tuple[str, nn.ModuleList]]:
     """Return at most eight blocks from input to output, which own each parameter once."""
     from torch import nn
 
@@ -208,11 +282,25 @@ def blocks(network: nn.Module) -> list[tuple[str, nn.Module]]:
     merged = [units[start : start + size] for start in range(0, len(units), size)]
     found = []
     for group in merged:
-        name = group[0][0] if len(group) == 1 else f"{group[0][0]}..{group[-1][0]}"
-        found.append((name, nn.ModuleList([part for _name, parts in group for part in parts])))
+        parts = nn.ModuleList([part for _name, parts in group for part in parts])
+        found.append((_range([name for name, parts in group if _own(parts)]), parts))
     loose = _loose(network, {id(p) for _name, block in found for p in block.parameters()})
     found[0][1].extend(loose)
     return found
+
+
+def _own(parts: Sequence[nn.Module]) -> bool:
+    return any(True for part in parts for _parameter in part.parameters())
+
+
+def _range(names: Sequence[str]) -> str:
+    """Return such as `layer1`, `features.2..4` or `conv3..inception3a`."""
+    first, last = (name.removeprefix("body.") for name in (names[0], names[-1]))
+    if first == last:
+        return first
+    stem = re.sub(r"\d+$", "", first)
+    number = last.removeprefix(stem)
+    return f"{first}..{number if number.isdigit() else last.rpartition('.')[2]}"
 
 
 _Unit = tuple[str, list[Any]]

@@ -32,6 +32,30 @@ class SkipInit(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
+class Hollow(TorchFunctionMode):
+    """Within it, new tensors of a network have a shape and no memory.
+
+    Unlike `torch.device("meta")` it leaves sequences and tables alone, whose numbers constructors
+    read (RegNet computes its widths with torch); `network.to("meta")` empties those afterwards.
+    """
+
+    _FILLED = frozenset(
+        {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.normal}
+    )
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        if func in self._FILLED and kwargs.get("device") is None:
+            kwargs["device"] = "meta"
+        return func(*args, **kwargs)
+
+
 class TensorFunction(nn.Module):
     """A user's function of a tensor as a module."""
 

@@ -1,0 +1,201 @@
+"""`nndiag transfer` and `nndiag predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nndiag.cli import options
+from nndiag.cli.display import display
+from nndiag.cli.outcome import INTERRUPTED_EXIT, Outputs, require_writable
+from nndiag.locales import _
+from nndiag.schema.errors import UsageError
+from nndiag.schema.spec_transfer import ImageDataSpec, TransferSpec
+
+
+def transfer(
+    backbone: Annotated[
+        str,
+        typer.Option(
+            help=_("A torchvision classifier by name, package.module:factory, or list to see all.")
+        ),
+    ] = "small_cnn",
+    weights: Annotated[
+        str, typer.Option(help=_("auto, imagenet, source, none, or the path of a file."))
+    ] = "auto",
+    data: Annotated[
+        str,
+        typer.Option(help=_("digits, a torchvision set, or folder:PATH (a folder a class).")),
+    ] = "digits",
+    data_root: options.DataRoot = None,
+    classes: Annotated[
+        str | None, typer.Option(help=_("Classes of the target task, joined by commas."))
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help=_("Side of the images in pixels (default: the backbone's)."))
+    ] = None,
+    labels_per_class: Annotated[
+        str, typer.Option(help=_("Labelled images a class; 5,10,20 gives a curve."))
+    ] = "20",
+    strategies: Annotated[
+        str | None,
+        typer.Option(help=_("scratch, random, frozen, finetune, gradual, unfreeze:N.")),
+    ] = None,
+    head: Annotated[
+        str, typer.Option(help=_("linear, mlp:UNITS or flatten-mlp:UNITS."))
+    ] = "linear",
+    dropout: Annotated[float, typer.Option(help=_("Dropout probability in the head."))] = 0.0,
+    epochs: Annotated[
+        int | None, typer.Option(help=_("Epochs of every strategy (default 24; large nets 12)."))
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help=_("Samples of a batch."))] = 10,
+    lr: Annotated[float, typer.Option(help=_("Learning rate of a random backbone."))] = 0.002,
+    backbone_rate: Annotated[
+        float, typer.Option(help=_("Share of it that a pre-trained backbone learns with."))
+    ] = 0.5,
+    augment: Annotated[
+        bool, typer.Option("--augment", help=_("Change training images at random."))
+    ] = False,
+    by_layer: Annotated[
+        bool, typer.Option("--by-layer", help=_("Freeze the first n blocks, for every n."))
+    ] = False,
+    kind: Annotated[
+        str, typer.Option(help=_("inductive, unsupervised or transductive."))
+    ] = "inductive",
+    seeds: Annotated[
+        int, typer.Option(help=_("Repetitions; they give the intervals."))
+    ] = TransferSpec.seeds,
+    save: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help=_("Keep a fine-tuned network as .safetensors.")),
+    ] = None,
+    load: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help=_("Only measure a network that was saved.")),
+    ] = None,
+    json: options.JsonPath = None,
+    plot: options.PlotPath = None,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    lang: options.Language = None,
+) -> int:
+    if backbone == "list":
+        return _list()
+    outputs = Outputs(json=json, plot=plot)
+    if save is not None:
+        require_writable("--save", save)
+        if save.suffix != ".safetensors":
+            raise UsageError(
+                _("--save: got '{path}'; accepted: a name that ends in .safetensors").format(
+                    path=save
+                )
+            )
+    chosen = TransferSpec.strategies if strategies is None else _words(strategies)
+    spec = TransferSpec(
+        backbone=_checked(backbone),
+        weights=weights,
+        data=ImageDataSpec(
+            name=data,
+            root=data_root,
+            classes=None if classes is None else _words(classes),
+            image_size=image_size,
+        ),
+        labels_per_class=_counts(labels_per_class),
+        strategies=chosen,
+        kind=kind,
+        head=head,
+        dropout=dropout,
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        backbone_rate=backbone_rate,
+        augment=augment,
+        seeds=seeds,
+        seed=seed,
+        by_layer=by_layer,
+        device=device,
+    )
+    _check_files(spec, load)
+    from nndiag.experiments import transfer as experiment
+    from nndiag.experiments import transfer_kinds
+    from nndiag.report import transfer as report
+
+    with display() as shown:
+        if load is not None:
+            result = transfer_kinds.loaded(spec, str(load))
+        elif kind == "unsupervised":
+            result = transfer_kinds.unsupervised(spec, watch=shown)
+        elif kind == "transductive":
+            result = transfer_kinds.transductive(spec, watch=shown)
+        else:
+            result = experiment.run(spec, save=None if save is None else str(save), watch=shown)
+    code = outputs.deliver(result, report.transfer(result))
+    return INTERRUPTED_EXIT if result.result["interrupted"] else code
+
+
+def predict(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help=_("File that --save wrote."))],
+    folder: Annotated[str, typer.Argument(metavar="FOLDER", help=_("Images, or one image."))],
+    json: options.JsonPath = None,
+    lang: options.Language = None,
+) -> int:
+    outputs = Outputs(json=json)
+    for place, path in (("MODEL", model), ("FOLDER", folder)):
+        if not Path(path).exists():
+            raise UsageError(_("{place}: there is no '{path}'").format(place=place, path=path))
+    from nndiag.experiments import predict as experiment
+    from nndiag.report import predictions
+
+    result = experiment.run(model, folder)
+    return outputs.deliver(result, predictions.predictions(result))
+
+
+def _list() -> int:
+    from rich.console import Console
+
+    from nndiag.report import backbones as report
+    from nndiag.zoo import backbones
+
+    Console().print(report.table(list(backbones.table().values())))
+    return 0
+
+
+def _checked(name: str) -> str:
+    from nndiag.zoo import backbones
+
+    return backbones.row(name).name
+
+
+def _check_files(spec: TransferSpec, load: Path | None) -> None:
+    from nndiag.datasets import image_sources
+    from nndiag.schema.spec_transfer import WEIGHTS
+    from nndiag.zoo import backbones
+
+    image_sources.check(spec.data)
+    if spec.weights not in WEIGHTS and not Path(spec.weights).expanduser().is_file():
+        raise UsageError(
+            _("--weights: '{asked}' is neither a file nor one of {known}").format(
+                asked=spec.weights, known=", ".join(WEIGHTS)
+            )
+        )
+    if spec.weights == "imagenet" and not backbones.row(spec.backbone).file:
+        raise UsageError(_("--weights imagenet: {name} has none").format(name=spec.backbone))
+    if load is not None and not load.is_file():
+        raise UsageError(_("--load: there is no file '{path}'").format(path=load))
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    words = _words(text)
+    if not words or not all(word.isdigit() for word in words):
+        raise UsageError(
+            _("--labels-per-class: got '{text}'; accepted: whole numbers joined by commas").format(
+                text=text
+            )
+        )
+    return tuple(sorted({int(word) for word in words}))

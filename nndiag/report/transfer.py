@@ -1,0 +1,313 @@
+"""What `nndiag transfer` prints, and the panels that it draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.text import Text
+
+from nndiag.locales import _
+from nndiag.report.columns import Column, body, fit, heading
+from nndiag.report.curves import Curve, Plot
+from nndiag.report.glyphs import Glyphs, glyphs_for
+from nndiag.report.numbers import compact, count, duration, percent
+from nndiag.report.panels import Line, Panel
+from nndiag.report.principle_figures import drawing
+from nndiag.report.prose import labelled, sentence
+from nndiag.schema.result import Interval, Result
+
+Row = Mapping[str, Any]
+_MARGIN = 9
+
+
+class _View:
+    """Draws itself as wide as the console."""
+
+    def __init__(self, lines: Callable[[int, Glyphs], Iterator[Text]]) -> None:
+        self._lines = lines
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from self._lines(options.max_width, glyphs_for(options.ascii_only))
+
+
+def transfer(result: Result) -> RenderableType:
+    """Return what `nndiag transfer` prints, for every kind of transfer."""
+    kind = result.spec["kind"]
+    table = {
+        "inductive": _inductive_columns,
+        "unsupervised": _unsupervised_columns,
+        "transductive": _transductive_columns,
+    }[kind]
+
+    def lines(width: int, glyphs: Glyphs) -> Iterator[Text]:
+        found = result.result
+        yield from _header(result, width, glyphs)
+        chosen = fit(table(found["rows"], glyphs), width)
+        yield from heading(chosen)
+        for row in range(len(found["rows"])):
+            yield body(chosen, row)
+        yield Text()
+        for text in found["reading"]:
+            yield from sentence(glyphs.text(text), width, bullet=f"{glyphs.dot} ")
+        if kind == "inductive":
+            yield from _curves(found, width, glyphs)
+            yield from _budget(found, width, glyphs)
+            yield from _moved(found, width, glyphs)
+        yield from _closing(found, width, glyphs)
+
+    return _View(lines)
+
+
+def _header(result: Result, width: int, glyphs: Glyphs) -> Iterator[Text]:
+    found, spec = result.result, result.spec
+    facts = {
+        _("backbone"): _("{name}, {size} pixels").format(
+            name=found["backbone"], size=found["image_size"]
+        ),
+        _("weights"): found["weights"]["origin"],
+        _("data"): found["data"],
+        _("budget"): _("{epochs} epochs, batches of {batch}, {seeds} seeds, {time}").format(
+            epochs=found["epochs"],
+            batch=spec["batch_size"],
+            seeds=spec["seeds"],
+            time=duration(result.seconds),
+        ),
+    }
+    for label, text in facts.items():
+        yield from labelled(label, glyphs.text(text), width, margin=_MARGIN)
+    yield Text()
+
+
+def _column(title: str, rows: Sequence[Row], cell: Callable[[Row], str], **more: Any) -> Column:
+    return Column(title=title, cells=tuple(cell(row) for row in rows), **more)
+
+
+def _spread(number: Interval, glyphs: Glyphs) -> str:
+    half = (number.high - number.low) / 2
+    return f"{percent(number.mean)} {glyphs.plus_minus}{percent(half)}"
+
+
+def _inductive_columns(rows: Sequence[Row], glyphs: Glyphs) -> list[Column]:
+    return [
+        _column(_("strategy"), rows, lambda r: r["strategy"], left=True, group=" "),
+        _column(_("labels"), rows, lambda r: count(r["labels_per_class"])),
+        _column(_("start %"), rows, lambda r: _spread(r["start"], glyphs)),
+        _column(_("slope"), rows, lambda r: _spread(r["slope"], glyphs)),
+        _column(_("test %"), rows, lambda r: _spread(r["test_accuracy"], glyphs)),
+        _column(_("trained"), rows, lambda r: count(r["trainable_parameters"])),
+        _column(_("seconds"), rows, lambda r: compact(r["seconds"], 2)),
+    ]
+
+
+def _unsupervised_columns(rows: Sequence[Row], glyphs: Glyphs) -> list[Column]:
+    return [
+        _column(_("features"), rows, lambda r: r["label"], left=True, group=" "),
+        _column(_("width"), rows, lambda r: count(r["features"])),
+        _column(_("NMI %"), rows, lambda r: _spread(r["nmi"], glyphs)),
+        _column(_("ARI %"), rows, lambda r: _spread(r["ari"], glyphs)),
+    ]
+
+
+def _transductive_columns(rows: Sequence[Row], glyphs: Glyphs) -> list[Column]:
+    return [
+        _column(_("domain"), rows, lambda r: r["domain"], left=True, group=" "),
+        _column(_("method"), rows, lambda r: r["method"], left=True),
+        _column(_("before %"), rows, lambda r: _spread(r["before"], glyphs)),
+        _column(_("after %"), rows, lambda r: _spread(r["test_accuracy"], glyphs)),
+        _column(_("gain"), rows, lambda r: _spread(r["gain"], glyphs)),
+    ]
+
+
+def _curves(found: Mapping[str, Any], width: int, glyphs: Glyphs) -> Iterator[Text]:
+    labels = found["rows"][0]["labels_per_class"] if found["rows"] else None
+    curves = [
+        Curve(
+            one["strategy"],
+            list(range(len(one["accuracy"]))),
+            [100 * point.mean for point in one["accuracy"]],
+        )
+        for one in found["curves"]
+        if one["labels_per_class"] == labels and "frozen" not in one["strategy"][6:]
+    ]
+    if curves:
+        yield Text()
+        title = _("Validation accuracy (%), {labels} labels a class").format(labels=labels)
+        plot = Plot(curves=curves, title=title, x_name=_("epoch"))
+        yield from plot.lines(width, ascii_only=glyphs.ascii_only)
+
+
+def _budget(found: Mapping[str, Any], width: int, glyphs: Glyphs) -> Iterator[Text]:
+    curves = [
+        Curve(name, x, [100 * number.mean for number in y])
+        for name, x, y in _by_labels(found["rows"])
+    ]
+    if curves:
+        yield Text()
+        plot = Plot(curves=curves, title=_("Test accuracy (%)"), x_name=_("labels a class"))
+        yield from plot.lines(width, ascii_only=glyphs.ascii_only)
+
+
+def _by_labels(rows: Sequence[Row]) -> Iterator[tuple[str, list[float], list[Interval]]]:
+    """Yield strategy, numbers of labels and accuracies where there are several numbers."""
+    for name in dict.fromkeys(row["strategy"] for row in rows):
+        of_name = [row for row in rows if row["strategy"] == name]
+        if len(of_name) > 1:
+            x = [row["labels_per_class"] for row in of_name]
+            yield name, x, [row["test_accuracy"] for row in of_name]
+
+
+def _moved(found: Mapping[str, Any], width: int, glyphs: Glyphs) -> Iterator[Text]:
+    first = found["blocks"][0]["labels_per_class"] if found["blocks"] else None
+    blocks = [one for one in found["blocks"] if one["labels_per_class"] == first]
+    blocks = [one for one in blocks if one["strategy"] in ("scratch", "finetune", "gradual")]
+    if not blocks:
+        return
+    yield Text()
+    rows = [
+        {"block": name, **{one["strategy"]: one for one in blocks if one["block"] == name}}
+        for name in dict.fromkeys(one["block"] for one in blocks)
+    ]
+    columns = [_column(_("block"), rows, lambda r: r["block"], left=True, group=" ")]
+    for strategy in dict.fromkeys(one["strategy"] for one in blocks):
+        columns += [
+            _column(title, rows, _of_strategy(strategy, key), group=strategy)
+            for title, key in ((_("gradient"), "gradient_norm"), (_("moved"), "moved"))
+        ]
+    chosen = fit(columns, width)
+    yield from heading(chosen)
+    for row in range(len(rows)):
+        yield body(chosen, row)
+    text = _(
+        "gradient: root mean square norm over the steps; moved: norm of the change of a block over "
+        "norm of the weights that it started from."
+    )
+    yield from sentence(glyphs.text(text), width, style="dim")
+
+
+def _of_strategy(strategy: str, key: str) -> Callable[[Row], str]:
+    return lambda row: compact(row[strategy][key].mean, 2) if strategy in row else "-"
+
+
+def _closing(found: Mapping[str, Any], width: int, glyphs: Glyphs) -> Iterator[Text]:
+    if found.get("saved"):
+        yield Text()
+        text = _("Saved; plain torch loads it (inputs: (images - mean) / std of ImageNet):")
+        yield from sentence(glyphs.text(text), width)
+        for line in found["saved"]["code"]:
+            yield Text("    " + line, no_wrap=True, overflow="ignore")
+    notes = [_("Not read: {file}").format(file=name) for name in found.get("problems", ())]
+    if found["interrupted"]:
+        notes.append(_("Interrupted: only what was complete is shown."))
+    for note in notes:
+        yield from sentence(glyphs.text(note), width, style="yellow")
+
+
+# -- figures -----------------------------------------------------------------------------------
+
+
+def panels(result: Result) -> Iterator[Panel]:
+    """Yield learning curves, accuracy by labels, movement of blocks; or what the kind shows."""
+    found = result.result
+    if result.spec["kind"] == "unsupervised":
+        yield from _projections(found)
+        return
+    if result.spec["kind"] == "transductive":
+        yield from _domains(found)
+        return
+    for labels in dict.fromkeys(one["labels_per_class"] for one in found["curves"]):
+        yield Panel(
+            title=_("Validation accuracy, {labels} labels a class").format(labels=labels),
+            x_name=_("epoch"),
+            y_name="%",
+            lines=[
+                _band(one["strategy"], range(len(one["accuracy"])), one["accuracy"], place)
+                for place, one in enumerate(
+                    one for one in found["curves"] if one["labels_per_class"] == labels
+                )
+            ],
+        )
+    several = list(_by_labels(found["rows"]))
+    if several:
+        yield Panel(
+            title=_("Test accuracy against labels"),
+            x_name=_("labels a class"),
+            y_name="%",
+            log_x=True,
+            lines=[_band(name, x, y, place) for place, (name, x, y) in enumerate(several)],
+        )
+    names = list(dict.fromkeys(one["block"] for one in found["blocks"]))
+    free = list(dict.fromkeys(one["strategy"] for one in found["blocks"]))
+    if names:
+        first = found["blocks"][0]["labels_per_class"]
+        yield Panel(
+            title=_("How far each block moved"),
+            ticks=names,
+            y_name=_("norm of the change / norm of the start"),
+            log_y=True,
+            lines=[
+                Line(
+                    x=[names.index(one["block"]) + 1 for one in of_one],
+                    y=[one["moved"].mean for one in of_one],
+                    low=[one["moved"].low for one in of_one],
+                    high=[one["moved"].high for one in of_one],
+                    name=strategy,
+                    colour=place,
+                )
+                for place, strategy in enumerate(free)
+                for of_one in (
+                    [
+                        one
+                        for one in found["blocks"]
+                        if one["strategy"] == strategy and one["labels_per_class"] == first
+                    ],
+                )
+            ],
+        )
+
+
+def _band(name: str, x: Sequence[float], y: Sequence[Interval], place: int) -> Line:
+    return Line(
+        x=list(x),
+        y=[100 * number.mean for number in y],
+        low=[100 * number.low for number in y],
+        high=[100 * number.high for number in y],
+        name=name,
+        colour=place,
+    )
+
+
+def _projections(found: Mapping[str, Any]) -> Iterator[Panel]:
+    for one in found["projections"]:
+        yield Panel(
+            title=one["label"],
+            x_name=_("first principal component"),
+            y_name=_("second"),
+            lines=[
+                Line(x=part["x"], y=part["y"], name=part["class"], dots=True, colour=place)
+                for place, part in enumerate(one["classes"])
+            ],
+        )
+
+
+def _domains(found: Mapping[str, Any]) -> Iterator[Panel]:
+    names = list(dict.fromkeys(row["domain"] for row in found["rows"]))
+    methods = list(dict.fromkeys(row["method"] for row in found["rows"]))
+    before = [next(r["before"] for r in found["rows"] if r["domain"] == name) for name in names]
+    places = list(range(1, len(names) + 1))
+    lines = [_band(_("as trained"), places, before, 0)]
+    for place, method in enumerate(methods, start=1):
+        after = [
+            next(
+                r["test_accuracy"]
+                for r in found["rows"]
+                if (r["domain"], r["method"]) == (name, method)
+            )
+            for name in names
+        ]
+        lines.append(_band(method, places, after, place))
+    yield Panel(title=_("Accuracy on each domain"), ticks=names, y_name="%", lines=lines)
+
+
+DRAWINGS = {"transfer": drawing(panels)}

@@ -1,0 +1,1 @@
+"""Where sweeps are kept: one SQLite file, one writer a sweep, any number of readers; no torch."""

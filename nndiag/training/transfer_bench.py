@@ -1,0 +1,159 @@
+"""What all trainings of one `nndiag transfer` share: weights, images, bodies and heads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nndiag.datasets import images
+from nndiag.datasets.images import TargetImages
+from nndiag.schema.progress import Watch
+from nndiag.schema.spec_transfer import TransferSpec, head_units
+from nndiag.training import devices, transferring, weights
+from nndiag.training.transferring import Learner, Strategy, Transferred, Tuning
+from nndiag.training.weights import Weights
+from nndiag.zoo import augmentations, backbones
+
+Told = Callable[[], None]
+Shift = Callable[[Tensor, torch.Generator], Tensor]
+
+
+def _silent() -> None:
+    pass
+
+
+def image_size(spec: TransferSpec, *, own: bool) -> int:
+    """Return the side of the images in pixels: as asked, the backbone's own, or a small one."""
+    row = backbones.row(spec.backbone)
+    if spec.data.image_size is not None:
+        return max(spec.data.image_size, row.least)
+    return row.crop if own else row.small_images
+
+
+class TransferBench:
+    """A backbone with its weights and the target's images, by number of labels and seed.
+
+    Attributes:
+        epochs: of every training.
+        block_count: blocks of the body.
+    """
+
+    def __init__(self, spec: TransferSpec, given: Weights, device: torch.device) -> None:
+        self.spec, self.given, self.device = spec, given, device
+        self.row = backbones.row(spec.backbone)
+        self.image_size = image_size(spec, own=given.kind in ("imagenet", "file"))
+        small = self.row is backbones.SMALL
+        self.epochs = spec.epochs or (24 if small else 12)
+        self._targets: dict[tuple[int, int], TargetImages] = {}
+        self.block_count = len(backbones.blocks(self.body(0, pretrained=False)))
+
+    @classmethod
+    def of(cls, spec: TransferSpec, watch: Watch) -> TransferBench:
+        """Find the weights (a pre-training, where there are none yet) and return the bench."""
+        device = devices.resolve(spec.device)
+        sizes = image_size(spec, own=False), image_size(spec, own=True)
+        return cls(spec, weights.find(spec.weights, spec.backbone, sizes, device, watch), device)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a result says of the bench."""
+        given = self.given
+        return {
+            "backbone": self.row.name,
+            "weights": {"kind": given.kind, "origin": given.origin, "accuracy": given.accuracy},
+            "data": self.target(self.spec.labels_per_class[0], self.spec.seed).source,
+            "problems": self.problems,
+            "image_size": self.image_size,
+            "epochs": self.epochs,
+        }
+
+    def shifted(self, x: Tensor, shift: Shift, generator: torch.Generator) -> Tensor:
+        """Return normalised images as another domain would show them, normalised."""
+        pixels = images.pixels(x.cpu())
+        return images.normalised(shift(pixels, generator)).to(self.device)
+
+    @property
+    def problems(self) -> list[str]:
+        return sorted({p for target in self._targets.values() for p in target.problems})
+
+    def plans(self) -> Iterator[tuple[Strategy, int]]:
+        """Yield every strategy with every number of labels."""
+        for labels in self.spec.labels_per_class:
+            for name in dict.fromkeys(self.spec.strategies):
+                yield transferring.strategy(name, self.block_count), labels
+        if self.spec.by_layer:
+            for count in range(self.block_count + 1):
+                how = transferring.first_frozen(count, self.block_count)
+                yield how, self.spec.labels_per_class[0]
+
+    def target(self, labels: int, seed: int) -> TargetImages:
+        """Return the images of a seed, normalised and on the device."""
+        if (labels, seed) not in self._targets:
+            found = images.load(
+                self.spec.data,
+                labels_per_class=labels,
+                image_size=self.image_size,
+                resize=self.row.resize if self.image_size == self.row.crop else self.image_size,
+                seed=seed,
+            )
+            parts = {
+                name: replace(
+                    part, x=images.normalised(part.x).to(self.device), y=part.y.to(self.device)
+                )
+                for name in ("train", "validation", "test")
+                for part in (getattr(found, name),)
+            }
+            self._targets[labels, seed] = replace(found, **parts)
+        return self._targets[labels, seed]
+
+    def train(
+        self, how: Strategy, labels: int, seed: int, told: Told = _silent
+    ) -> tuple[Learner, Transferred, float]:
+        """Train one network; return it, what happened, and its accuracy on the test images."""
+        spec, target = self.spec, self.target(labels, seed)
+        body = self.body(seed, pretrained=how.pretrained)
+        learner = Learner(body, backbones.blocks(body), self._head(body, len(target.classes), seed))
+        tuning = Tuning(
+            epochs=self.epochs,
+            batch_size=spec.batch_size,
+            lr=spec.lr,
+            backbone_rate=spec.backbone_rate,
+            seed=seed,
+            augment=augmentations.of(spec.data.name) if spec.augment else None,
+        )
+        one = learner.fit(
+            how,
+            tuning,
+            (target.train.x, target.train.y),
+            (target.validation.x, target.validation.y),
+            told=told,
+        )
+        return learner, one, learner.accuracy(target.test.x, target.test.y)
+
+    def body(self, seed: int, *, pretrained: bool) -> nn.Module:
+        """Return a body, with the given weights or with random ones drawn from the seed."""
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            model = backbones.build(self.row.name, image_size=self.image_size)
+        body = backbones.body(model, pooled=not self.spec.head.startswith("flatten"))
+        if pretrained and self.given.state is not None:
+            body.load_state_dict(dict(self.given.state))
+        return body.to(self.device)
+
+    def _head(self, body: nn.Module, classes: int, seed: int) -> nn.Module:
+        side = self.image_size
+        with torch.no_grad():
+            width = body.eval()(torch.zeros(2, 3, side, side, device=self.device)).shape[1]
+        units = head_units(self.spec.head)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            dropout = [nn.Dropout(self.spec.dropout)] if self.spec.dropout else []
+            if not units:
+                layers: list[nn.Module] = [*dropout, nn.Linear(width, classes)]
+            else:
+                layers = [nn.Linear(width, units), nn.ReLU(), *dropout, nn.Linear(units, classes)]
+            head = layers[0] if len(layers) == 1 else nn.Sequential(*layers)
+        return head.to(self.device)
