@@ -174,10 +174,10 @@ def _eight_bits(levels: NDArray[Any]) -> NDArray[np.uint8]:
     if not np.isfinite(values).all():
         raise ValueError(_("levels that are no numbers"))
     low, high = float(values.min()), float(values.max())
-    if values.dtype != levels.dtype and np.issubdtype(levels.dtype, np.integer):
-        if 0 <= low and high <= _SIXTEEN_BITS:
+    if np.issubdtype(levels.dtype, np.integer):
+        if low >= 0 and high <= _SIXTEEN_BITS:
             low, high = 0.0, float(_TWELVE_BITS if high <= _TWELVE_BITS else _SIXTEEN_BITS)
-    elif 0 <= low and high <= 1:
+    elif low >= 0 and high <= 1:
         low, high = 0.0, 1.0
     return np.rint((values - low) / max(high - low, 1e-12) * 255).astype(np.uint8)
 

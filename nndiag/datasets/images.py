@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as nf
 
 from nndiag.datasets import embedded, image_sources
 from nndiag.datasets.letters import enlarged
+from nndiag.datasets.splits import Split
 from nndiag.locales import _
 from nndiag.schema.errors import DataError, UsageError, unknown_name
 from nndiag.schema.progress import Watch
@@ -18,7 +20,9 @@ from nndiag.schema.spec_transfer import ImageDataSpec
 #: Every channel is brought to mean 0 and deviation 1 on ImageNet (torchvision's constants).
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _USUAL_DIGITS = ("5", "6", "7", "8", "9")
-_VALIDATION = 0.25  # share of the images that are not for training
+#: Share of the images that are not for training.
+VALIDATION = 0.25
+_MOST, _MOST_BYTES = 4000, 2**28
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,6 +100,7 @@ def load(
             image_size=image_size,
             resize=resize or image_size,
             seed=seed,
+            classes=spec.classes,
             watch=watch,
         )
     if spec.name == "digits":
@@ -131,31 +136,51 @@ def _downloaded(
     from nndiag.datasets import vision
 
     splits = vision.load(spec.name, root=spec.root, seed=seed, progress=watch)
-    wanted = _chosen(spec.classes, list(splits.classes)) if spec.classes else None
-    whole = [splits.train, splits.validation, splits.test]
-    x = torch.from_numpy(np.concatenate([one.x for one in whole]))
-    y = torch.from_numpy(np.concatenate([one.y for one in whole]))
-    if wanted is not None:
-        keep = torch.isin(y, torch.tensor(wanted))
-        x, y = x[keep], torch.searchsorted(torch.tensor(wanted), y[keep])
-    names = splits.classes if wanted is None else tuple(splits.classes[k] for k in wanted)
-    low, high = x.min(), x.max()
-    x = (x - low) / (high - low)  # they come standardised
-    parts = divided(y, names, count, seed, most=4000)
-    train, validation, test = (
-        Labelled(x=_resized(x[rows], image_size), y=y[rows]) for rows in parts
-    )
+    wanted = _chosen(spec.classes or splits.classes, list(splits.classes))
+    names = tuple(splits.classes[k] for k in wanted)
+    pool, whole_test = _joined(splits.train, splits.validation), _joined(splits.test)
+    low = pool.x.amin((0, 2, 3)).view(-1, 1, 1)  # they come standardised
+    high = pool.x.amax((0, 2, 3)).view(-1, 1, 1)
+
+    def part(whole: Labelled, rows: Tensor) -> Labelled:
+        x = _resized(((whole.x[rows] - low) / (high - low)).clamp(0, 1), image_size)
+        return Labelled(x=x, y=torch.searchsorted(torch.tensor(wanted), whole.y[rows]))
+
+    most = most_held_out(image_size)
+    train, validation, _rest = divided(_labels(pool, wanted), names, count, seed, most=most)
+    order = torch.randperm(len(whole_test.y), generator=torch.Generator().manual_seed(seed))
+    share = round((1 - VALIDATION) * most) // len(names)
+    test = torch.cat([order[whole_test.y[order] == label][:share] for label in wanted])
     return TargetImages(
-        train=train, validation=validation, test=test, classes=names, source=splits.source
+        train=part(pool, train),
+        validation=part(pool, validation),
+        test=part(whole_test, test),
+        classes=names,
+        source=splits.source,
     )
+
+
+def _joined(*splits: Split) -> Labelled:
+    x, y = (np.concatenate([getattr(one, name) for one in splits]) for name in "xy")
+    return Labelled(x=torch.from_numpy(x), y=torch.from_numpy(y))
+
+
+def _labels(whole: Labelled, wanted: list[int]) -> Tensor:
+    """Return labels counted among the wanted classes, -1 for the others."""
+    numbers = torch.full((int(whole.y.max()) + 1,), -1)
+    numbers[torch.tensor(wanted)] = torch.arange(len(wanted))
+    return numbers[whole.y]
+
+
+def most_held_out(image_size: int) -> int:
+    """Return how many images to measure with at most, so that they fit into memory."""
+    return min(_MOST, _MOST_BYTES // (12 * image_size**2))
 
 
 def _resized(x: Tensor, size: int) -> Tensor:
-    if x.shape[1] == 1:
-        return enlarged(x, size)
-    return torch.nn.functional.interpolate(
-        x, size=(size, size), mode="bilinear", align_corners=False, antialias=True
-    )
+    sides = (size, size)
+    x = nf.interpolate(x, size=sides, mode="bilinear", align_corners=False, antialias=True)
+    return x.expand(-1, 3, -1, -1).contiguous()
 
 
 def _chosen(names: tuple[str, ...], known: list[str]) -> list[int]:
@@ -165,6 +190,16 @@ def _chosen(names: tuple[str, ...], known: list[str]) -> list[int]:
     if len(set(names)) < 2:
         raise UsageError(_("--classes: at least two classes are needed"))
     return sorted({known.index(name) for name in names})
+
+
+def too_few(name: str, have: int, count: int) -> DataError:
+    """Build the error for a class that is too small for `count` labels."""
+    return DataError(
+        _(
+            "--labels-per-class: class '{name}' has {have} images; {count} for training "
+            "and at least 4 to measure with are needed"
+        ).format(name=name, have=have, count=count)
+    )
 
 
 def divided(
@@ -184,17 +219,12 @@ def divided(
     for label, name in enumerate(names):
         rows = order[y[order] == label]
         if len(rows) < count + 4:
-            raise DataError(
-                _(
-                    "--labels-per-class: class '{name}' has {have} images; {count} for training "
-                    "and at least 4 to measure with are needed"
-                ).format(name=name, have=len(rows), count=count)
-            )
+            raise too_few(name, len(rows), count)
         train.append(rows[:count])
         rest.append(rows[count:])
     if most is not None:
         rest = [rows[: most // len(names)] for rows in rest]
-    cut = [max(2, round(_VALIDATION * len(rows))) for rows in rest]
+    cut = [max(2, round(VALIDATION * len(rows))) for rows in rest]
     validation = torch.cat([rows[:k] for rows, k in zip(rest, cut, strict=True)])
     test = torch.cat([rows[k:] for rows, k in zip(rest, cut, strict=True)])
     return torch.cat(train), validation, test

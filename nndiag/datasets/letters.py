@@ -9,11 +9,15 @@ from __future__ import annotations
 import functools
 import string
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as nf
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 #: Letters whose capital looks like the small one, up to size; l looks like I.
 _TWINS = {letter.upper(): letter for letter in "cosuvwxz"} | {"l": "I"}
@@ -99,13 +103,11 @@ def _glyphs() -> tuple[Tensor, Tensor]:
     return torch.from_numpy(np.stack(drawn))[:, None], torch.tensor(labels)
 
 
-def _centred(image: object) -> object:
+def _centred(image: Image) -> Image:
     """Return the image with its ink in the middle, enlarged to fill most of the canvas."""
     from PIL import Image
 
-    assert isinstance(image, Image.Image)
-    box = image.getbbox()
-    ink = image.crop(box)
+    ink = image.crop(image.getbbox())
     share = 0.8 * _CANVAS / max(ink.size)
     ink = ink.resize((max(1, round(ink.width * share)), max(1, round(ink.height * share))))
     whole = Image.new("L", image.size)

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from nndiag import __version__
-from nndiag.datasets import folder as folders
+from nndiag.datasets import image_files
 from nndiag.locales import _
 from nndiag.schema.errors import DataError
 from nndiag.schema.progress import Silent, Watch
@@ -25,17 +25,18 @@ def run(model: str, place: str, *, watch: Watch | None = None) -> Result:
     started = time.perf_counter()
     saved = saving.load(model)
     path = Path(place)
-    files = folders.image_files(path) if path.is_dir() else [path]
-    x, read, problems = folders.read_images(
+    files = image_files.below(path) if path.is_dir() else [path]
+    found = image_files.read(
         files, resize=saved.resize, image_size=saved.image_size, watch=watch or Silent()
     )
-    if not read:
+    if not found.read:
         raise DataError(_("there is no image to read in '{path}'").format(path=path))
+    x = torch.from_numpy(found.x).float().div_(255)
     probabilities, labels = saved.predict(x).max(1)
     rows = [
-        {"file": str(file), "class": saved.classes[label], "probability": float(probability)}
-        for file, label, probability in zip(
-            read, labels.tolist(), probabilities.tolist(), strict=True
+        {"file": str(files[place]), "class": saved.classes[label], "probability": probability}
+        for place, label, probability in zip(
+            found.read, labels.tolist(), probabilities.tolist(), strict=True
         )
     ]
     return Result(
@@ -47,7 +48,7 @@ def run(model: str, place: str, *, watch: Watch | None = None) -> Result:
             "backbone": saved.backbone,
             "classes": list(saved.classes),
             "rows": rows,
-            "problems": problems,
+            "problems": list(found.problems),
         },
         version=__version__,
     )

@@ -153,7 +153,11 @@ def _code(shape: Mapping[str, Any]) -> tuple[str, ...]:
     name, head = backbones.row(str(shape["backbone"])).name, _head_text(shape["head"])
     if is_import(name):
         module, _colon, factory = name.rpartition(":")
-        return (f"import {module}", f"net = {module}.{factory}()", *_ended(name, head, shape))
+        return (
+            f"import {module}, safetensors.torch, torch",
+            f"net = {module}.{factory}()",
+            *_ended(name, head, shape),
+        )
     if name == backbones.SMALL.name:
         pool = "torch.nn.AdaptiveAvgPool2d(1), " if shape["pooled"] else ""
         net = f"net = torch.nn.Sequential(*blocks, {pool}torch.nn.Flatten(1), {head})"
@@ -172,9 +176,8 @@ def _code(shape: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _ended(name: str, head: str, shape: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the lines that put the head on a network."""
-    with torch.device("meta"):
-        model = backbones.build(name, image_size=int(shape["image_size"]))
-        end = backbones.end_of(model)
+    model = backbones.outline(name, image_size=int(shape["image_size"]))
+    end = backbones.end_of(model)
     pool_text = "torch.nn.AdaptiveAvgPool2d(1), " if shape["pooled"] else ""
     if end is not None:
         if backbones.pools_in_end(model):

@@ -98,11 +98,12 @@ def names() -> tuple[str, ...]:
     return tuple(table())
 
 
-def row(name: str, option: str = _OPTION) -> Backbone:
+def row(name: str, option: str = _OPTION, besides: Sequence[str] = ()) -> Backbone:
     """Return the backbone of a name (case, `-` and a missing `_` do not matter).
 
     Args:
         option: where the name was given, for the message.
+        besides: names that are right there too, for the message.
 
     Raises:
         UsageError: no such name; a factory that cannot be imported.
@@ -117,7 +118,7 @@ def row(name: str, option: str = _OPTION) -> Backbone:
     squeezed = {key.replace("_", ""): key for key in table()}
     if plain.replace("_", "") in squeezed:
         return table()[squeezed[plain.replace("_", "")]]
-    raise unknown_name(option, name, [*table(), *ALIASES], FACTORY_FORM)
+    raise unknown_name(option, name, [*besides, *table(), *ALIASES], FACTORY_FORM)
 
 
 def build(
@@ -156,6 +157,15 @@ def build(
     if found.name.startswith("vit"):
         more = {"image_size": image_size or found.crop}
     return models.get_model(found.name, weights=None, num_classes=outputs, **more)
+
+
+def outline(name: str, **chosen: Any) -> nn.Module:
+    """Return what `build` returns, of any size at once: shapes without memory (device `meta`)."""
+    from nndiag.zoo.modules import Hollow, emptied
+
+    with Hollow():
+        model = build(name, **chosen)
+    return emptied(model)
 
 
 def _of_user(name: str, option: str) -> nn.Module:

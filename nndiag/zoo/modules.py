@@ -36,7 +36,7 @@ class Hollow(TorchFunctionMode):
     """Within it, new tensors of a network have a shape and no memory.
 
     Unlike `torch.device("meta")` it leaves sequences and tables alone, whose numbers constructors
-    read (RegNet computes its widths with torch); `network.to("meta")` empties those afterwards.
+    read (RegNet computes its widths with torch); `emptied` takes those away afterwards.
     """
 
     _FILLED = frozenset(
@@ -54,6 +54,25 @@ class Hollow(TorchFunctionMode):
         if func in self._FILLED and kwargs.get("device") is None:
             kwargs["device"] = "meta"
         return func(*args, **kwargs)
+
+
+def emptied(model: nn.Module) -> nn.Module:
+    """Take the values of a network away; unlike with `.to("meta")`, what was tied stays tied."""
+    known: dict[int, tuple[Any, Any]] = {}  # with the original, whose id must not be given away
+
+    def hollow(tensor: torch.Tensor) -> Any:
+        if id(tensor) not in known:
+            empty = tensor.detach().to("meta")
+            if isinstance(tensor, nn.Parameter):
+                empty = nn.Parameter(empty, requires_grad=tensor.requires_grad)
+            known[id(tensor)] = tensor, empty
+        return known[id(tensor)][1]
+
+    for part in model.modules():
+        for held in (part._parameters, part._buffers):
+            for name, tensor in held.items():
+                held[name] = None if tensor is None else hollow(tensor)
+    return model
 
 
 class TensorFunction(nn.Module):
