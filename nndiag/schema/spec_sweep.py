@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from nndiag.locales import _
-from nndiag.schema import axes
+from nndiag.schema.axes import Axis, grid, parse_all, sample
 from nndiag.schema.errors import UsageError
 from nndiag.schema.result import plain
 from nndiag.schema.spec import DEVICES, require_choice, require_range
@@ -97,8 +97,8 @@ class Outcome:
     error: str = ""
 
     def score(self, metric: str) -> float:
-        """Return the metric, with the worst possible value after a divergence or a failure."""
-        if self.diverged or self.error:
+        """Return the metric; after a divergence the worst that it can be."""
+        if self.diverged:
             return 0.0 if METRICS[metric] else float("inf")
         return float(self.metrics[metric])
 
@@ -154,15 +154,15 @@ class SweepSpec:
             raise UsageError(_("steps: --halving decides the steps; give one number"))
 
     @property
-    def parsed(self) -> tuple[axes.Axis, ...]:
+    def parsed(self) -> tuple[Axis, ...]:
         """The axes, read."""
-        return axes.parse_all(self.axes)
+        return parse_all(self.axes)
 
     def combinations(self) -> list[dict[str, Any]]:
         """Return the settings that vary, a dictionary a configuration."""
         if self.samples is None:
-            return axes.grid(self.parsed)
-        return axes.sample(self.parsed, self.samples, self.seed)
+            return grid(self.parsed)
+        return sample(self.parsed, self.samples, self.seed)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,7 +46,7 @@ def writing(folder: Path, sweep: str, name: str) -> Iterator[None]:
         # Left in place: to remove it would let two others lock two different files.
 
 
-if os.name == "nt":  # pragma: no cover
+if sys.platform == "win32":  # pragma: no cover
     import msvcrt
 
     #: Locked far behind the text, which a waiting process must be able to read.
@@ -54,7 +55,7 @@ if os.name == "nt":  # pragma: no cover
     def _try_lock(file: IO[str]) -> bool:
         file.seek(_PLACE)
         try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined, unused-ignore]
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         except OSError:
             return False
         file.seek(0)

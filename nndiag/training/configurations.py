@@ -1,0 +1,166 @@
+"""From a configuration, a plain dictionary by axis names, to specs; needs no torch.
+
+A complete configuration says everything that a training depends on, seeds and data split apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+from nndiag import datasets
+from nndiag.locales import _
+from nndiag.schema.axes import KINDS
+from nndiag.schema.errors import UsageError, unknown_name
+from nndiag.schema.spec import RECURRENT, DataSpec, NetworkSpec, OptimizerSpec
+from nndiag.schema.spec_sweep import Configuration, Run
+from nndiag.zoo import activations, networks, optimizers, schedules
+
+#: What a sweep trains where nothing else is asked for: as `compare-optimizers` does.
+DEFAULTS: Mapping[str, Any] = {
+    "data": "digits",
+    "net": "mlp",
+    "depth": 3,
+    "width": 32,
+    "act": "relu",
+    "norm": "none",
+    "bias_std": 0.0,
+    "dropout": 0.0,
+    "residual": False,
+    "optimizer": "sgd",
+    "schedule": "constant",
+    "momentum": None,
+    "beta1": None,
+    "beta2": None,
+    "eps": None,
+    "weight_decay": None,
+    "clip_norm": None,
+    "clip_value": None,
+    "batch_size": 64,
+    "steps": 300,
+}
+_NETWORK = ("net", "depth", "width", "act", "init", "norm", "bias_std", "dropout", "residual")
+_BETAS = (0.9, 0.999)
+#: Runs of a group at most: what is lost at worst when a process dies.
+GROUP = 24
+
+
+def complete(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration with every setting, in the order of `schema.axes.KINDS`.
+
+    Defaults follow the literature where they depend on others: the initialisation on the
+    activation, the learning rate on the optimizer.
+
+    Raises:
+        UsageError: an unknown setting, or an unknown name where a default depends on it.
+    """
+    for name in given:
+        if name not in KINDS:
+            raise unknown_name(_("axis"), name, KINDS)
+    found = {**DEFAULTS, **given}
+    if found["net"] in RECURRENT:
+        found["depth"] = given.get("depth", 1)
+    if found["net"] != "mlp":
+        found["act"] = given.get("act", networks.default_act(found["net"]))
+    if "init" not in given:
+        found["init"] = activations.parse(found["act"], "act").default_init
+    if "lr" not in given:
+        rate = optimizers.parse(found["optimizer"], "optimizer").lr
+        found["lr"] = 1e-3 if rate is None else rate
+    return {name: found[name] for name in KINDS}
+
+
+def check(configurations: Sequence[Configuration], data: DataSpec | None = None) -> None:
+    """Raise UsageError for a name or a combination that cannot be trained.
+
+    Args:
+        data: with `root` and `target` of the user's; its name is that of each configuration.
+    """
+    for name in dict.fromkeys(one["data"] for one in configurations):
+        datasets.check(replace(data or DataSpec(), name=name))
+    seen: set[Hashable] = set()
+    for one in configurations:
+        facts = tuple(one[name] for name in KINDS if name not in ("data", "lr", "steps"))
+        if facts not in seen:
+            seen.add(facts)
+            networks.check(network(one))
+            schedules.parse(one["schedule"], "schedule")
+            optimizers.check(optimizer(one))
+
+
+def network(configuration: Configuration) -> NetworkSpec:
+    """Return the network of a complete configuration."""
+    return NetworkSpec(**{name: configuration[name] for name in _NETWORK})
+
+
+def optimizer(configuration: Configuration) -> OptimizerSpec:
+    """Return the optimizer of a complete configuration.
+
+    Raises:
+        UsageError: a setting that this optimizer does not have.
+    """
+    return OptimizerSpec(
+        name=configuration["optimizer"],
+        lr=configuration["lr"],
+        options=_options(configuration),
+        clip_norm=configuration["clip_norm"],
+        clip_value=configuration["clip_value"],
+    )
+
+
+def _options(configuration: Configuration) -> dict[str, Any]:
+    row = optimizers.parse(configuration["optimizer"], "optimizer")
+    options: dict[str, Any] = {}
+    for name in ("momentum", "eps", "weight_decay"):
+        if configuration[name] is not None:
+            _require_option(row, name, name)
+            options[name] = configuration[name]
+    betas = configuration["beta1"], configuration["beta2"]
+    if betas != (None, None):
+        _require_option(row, "betas", "beta1" if betas[0] is not None else "beta2")
+        options["betas"] = tuple(
+            usual if beta is None else beta for beta, usual in zip(betas, _BETAS, strict=True)
+        )
+    return options
+
+
+def _require_option(row: optimizers.OptimizerRow, option: str, axis: str) -> None:
+    if row.options is not None and option not in row.options:
+        raise UsageError(
+            _(
+                "{axis}: {optimizer} has no such setting; leave the axis out, give it none, or "
+                "sweep {optimizer} apart"
+            ).format(axis=axis, optimizer=row.name)
+        )
+
+
+def alike(run: Run) -> Hashable:
+    """Return what runs that can train as one population share.
+
+    The shapes of the network, the data, and what `training.members.Settings` fixes for all.
+    """
+    one = run.configuration
+    shape = tuple(one[name] for name in ("net", "depth", "width", "norm", "residual", "act"))
+    return (
+        *(one["data"], run.split, run.fold, run.folds, shape, one["dropout"] > 0),
+        *(one["optimizer"], one["steps"], one["batch_size"]),
+    )
+
+
+def grouped(runs: Sequence[Run], most: int = GROUP) -> list[list[Run]]:
+    """Divide runs into populations of one structure, as even as can be and none above `most`.
+
+    What a group holds depends on all runs of the plan alone, never on what is left to do: a
+    training whose dropout masks are drawn together with those of others repeats exactly.
+    """
+    structures: dict[Hashable, list[Run]] = {}
+    for run in runs:
+        structures.setdefault(alike(run), []).append(run)
+    groups = []
+    for members in structures.values():
+        count = -(-len(members) // most)
+        ends = [len(members) * place // count for place in range(count + 1)]
+        groups += [members[low:high] for low, high in pairwise(ends)]
+    return groups
