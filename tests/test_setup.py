@@ -255,14 +255,14 @@ def test_first_use(checkout: Checkout, tmp_path: Path) -> None:
     assert done.stdout == f"{elsewhere}\n<gradients><--data><my file.csv><>"
     assert done.stderr.splitlines() == [
         f"{SAY}creating {checkout.root}/.venv with Python 3.12.1 ({checkout.tools}/python3)",
-        f"{SAY}installing nndiag[plot,report] into {checkout.root}/.venv",
+        f"{SAY}installing nndiag[plot,report,learn,web] into {checkout.root}/.venv",
         f"{SAY}(the first time this downloads PyTorch: a few minutes, and up to 6 GB with CUDA)",
         f"{SAY}  torch-2.15.0 (539.1 MB)",
         f"{SAY}  unpacking",
         f"{SAY}ready",
     ]
     assert [call.split(" --editable ")[1] for call in checkout.calls("-m pip")] == [
-        ".[plot,report]"
+        ".[plot,report,learn,web]"
     ]
 
 

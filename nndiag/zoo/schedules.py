@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nndiag.locales import _
 from nndiag.zoo.registry import Registry, parameters
 
 Array = NDArray[np.float64]
@@ -192,4 +191,4 @@ def parse(text: str, option: str = _OPTION) -> Schedule:
 
 def describe() -> str:
     """Return how every schedule is written, joined by commas."""
-    return ", ".join(_(row.usage) for row in SCHEDULES.rows)
+    return ", ".join(row.usage for row in SCHEDULES.rows)

@@ -59,3 +59,24 @@ def test_tensorboard_files(seen: Observation, tmp_path: Path) -> None:
     with SummaryWriter(str(tmp_path)) as writer:
         trackers.to_tensorboard(seen, writer)
     assert list(tmp_path.glob("events.*"))
+
+
+@pytest.mark.filterwarnings("default")  # MLflow's are not ours to mend
+def test_mlflow_keeps_every_scalar(seen: Observation, tmp_path: Path) -> None:
+    mlflow = pytest.importorskip("mlflow")
+    pytest.importorskip("sqlalchemy")  # its store, which the skinny package leaves out
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'runs.db'}")
+    try:
+        client = mlflow.tracking.MlflowClient()
+        experiment = client.create_experiment("test", artifact_location=tmp_path.as_uri())
+        run_id = client.create_run(experiment).info.run_id
+        trackers.to_mlflow(seen, run_id)
+        kept = {
+            (name, metric.step): metric.value
+            for name in client.get_run(run_id).data.metrics
+            for metric in client.get_metric_history(run_id, name)
+        }
+    finally:
+        mlflow.set_tracking_uri(before)
+    assert kept == {(f"nndiag/{name}", step): value for name, step, value in trackers.scalars(seen)}
