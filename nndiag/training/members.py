@@ -28,6 +28,11 @@ class Member:
         schedule: of the rate, as `zoo.schedules` reads it.
         dropout: probability for all of the network's dropout layers, None for their own.
         clip_norm, clip_value: limits of the total gradient norm and of each entry, or None.
+        l1, l2: penalties l1/N sum |w| and l2/N sum w^2 over the weight matrices, N samples.
+        noise: standard deviation of the Gaussian noise on its training inputs.
+        patience: evaluations without a better validation loss that end it; None for no end.
+        min_delta: by how much a loss must be smaller to be better.
+        restore_best: with patience, end with the weights of the best evaluation.
     """
 
     seed: int
@@ -37,6 +42,12 @@ class Member:
     dropout: float | None = None
     clip_norm: float | None = None
     clip_value: float | None = None
+    l1: float = 0.0
+    l2: float = 0.0
+    noise: float = 0.0
+    patience: int | None = None
+    min_delta: float = 0.0
+    restore_best: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +59,7 @@ class Settings:
         eval_every: steps between evaluations on the validation split; the last step always is.
         target: validation accuracy whose first step is noted.
         probe_every: steps between two looks of the probe at every member; 0 for none.
+        eval_train: evaluate on the training split too.
     """
 
     optimizer: str
@@ -56,6 +68,7 @@ class Settings:
     eval_every: int = 25
     target: float = 0.9
     probe_every: int = 0
+    eval_train: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,11 +99,15 @@ class Record:
     """What M trainings gave.
 
     Attributes:
-        loss, gradient_norm: (steps, M) of the training batch; the norm is before clipping.
+        loss, gradient_norm: (steps, M) of the training batch; the loss is without penalties, the
+            norm before clipping.
         evaluated: (E,) steps; val_loss, val_accuracy: (E, M).
+        train_loss, train_accuracy: (E, M) on the training split, NaN without
+            `Settings.eval_train`.
         test_loss, test_accuracy: (M,).
         diverged: (M,) whether the loss became non-finite; such a member stands still from then.
         steps_to_target: (M,) first evaluated step at the target, -1 where never.
+        stopped: (M,) step at which early stopping ended it, -1 where it did not.
         seconds: (M,) share of the wall time.
         notes: what the reader should know, such as a fall-back to one by one.
         states: parameters and buffers by name, (M, ...), on the host.
@@ -103,10 +120,13 @@ class Record:
     evaluated: np.ndarray
     val_loss: np.ndarray
     val_accuracy: np.ndarray
+    train_loss: np.ndarray
+    train_accuracy: np.ndarray
     test_loss: np.ndarray
     test_accuracy: np.ndarray
     diverged: np.ndarray
     steps_to_target: np.ndarray
+    stopped: np.ndarray
     seconds: np.ndarray
     notes: tuple[str, ...] = ()
     states: Mapping[str, Tensor] = field(default_factory=dict)
@@ -118,8 +138,8 @@ class Record:
 
 
 _COLUMNS = (
-    *("loss", "gradient_norm", "val_loss", "val_accuracy", "test_loss"),
-    *("test_accuracy", "diverged", "steps_to_target", "seconds"),
+    *("loss", "gradient_norm", "val_loss", "val_accuracy", "train_loss", "train_accuracy"),
+    *("test_loss", "test_accuracy", "diverged", "steps_to_target", "stopped", "seconds"),
 )
 
 

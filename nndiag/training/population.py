@@ -17,10 +17,12 @@ from nndiag.training.lanes import Lanes
 from nndiag.training.linearity import serves_many
 from nndiag.training.members import Member, Record, Settings, TensorData, join, take
 from nndiag.training.rates import Rates
+from nndiag.training.regularising import InputNoise, Penalties
 from nndiag.training.short import flushed_denormals
 from nndiag.training.single import train_one
 from nndiag.training.stacked import Stacked, alike
 from nndiag.training.stepping import Stepper
+from nndiag.training.stopping import Stopping
 from nndiag.training.watching import MembersProbe
 from nndiag.zoo import optimizers
 from nndiag.zoo.registry import is_import
@@ -187,6 +189,11 @@ class _Run:
         self._stacked, self._members, self._probe = stacked, members, probe
         self._settings, self._data, self._progress = settings, data, progress
         self._rates = Rates(members, settings.steps)
+        self._noise = InputNoise(members)
+        self._penalties = Penalties(
+            members, len(data.train_y), next(iter(stacked.parameters.values()))
+        )
+        self._stopping = Stopping(members, stacked.parameters | stacked.buffers)
         self._stepper = Stepper(
             list(stacked.parameters.values()), members, settings.optimizer, members[0].options
         )
@@ -195,6 +202,7 @@ class _Run:
         self._norms: list[Tensor] = []
         self._evaluated: list[int] = []
         self._val: list[tuple[Tensor, Tensor]] = []
+        self._train: list[tuple[Tensor, Tensor]] = []
 
     def record(self) -> Record:
         """Train to the end and return what happened."""
@@ -206,13 +214,26 @@ class _Run:
                 if step % _LOOK == 0 or step == self._settings.steps:
                     self._look(step)
                 if step % self._settings.eval_every == 0 or step == self._settings.steps:
-                    self._evaluated.append(step)
-                    self._val.append(self._evaluate(self._data.val_x, self._data.val_y))
-                    if self._rates.watch:
-                        self._rates.observe(self._val[-1][0].cpu().double().numpy())
+                    self._validate(step)
             test_loss, test_accuracy = self._evaluate(self._data.test_x, self._data.test_y)
         seconds = (time.perf_counter() - started) / len(self._members)
         return self._finish(test_loss, test_accuracy, seconds)
+
+    def _validate(self, step: int) -> None:
+        """Evaluate; let schedules and early stopping see the validation loss."""
+        self._stopping.hold()
+        self._evaluated.append(step)
+        self._val.append(self._evaluate(self._data.val_x, self._data.val_y))
+        if self._rates.watch or self._stopping.watch:
+            loss = self._val[-1][0].cpu().double().numpy()
+            self._rates.observe(loss)
+            last = step == self._settings.steps
+            ends = self._stopping.observe(step, loss, last=last)
+            self._stepper.hold(torch.from_numpy(ends).to(self._data.train_x.device))
+            if last and ends.any():  # the last entry is of what is left
+                self._val[-1] = self._evaluate(self._data.val_x, self._data.val_y)
+        if self._settings.eval_train:
+            self._train.append(self._evaluate(self._data.train_x, self._data.train_y))
 
     def _batches(self) -> Iterator[Tensor]:
         """Yield (M, B) row numbers a step; each member has the order of its own seed."""
@@ -236,8 +257,13 @@ class _Run:
         if self._rates.vary:
             self._stepper.set_rates(self._rates.at(step))
         self._stepper.zero_grad()
+        if self._noise.any:
+            x = self._noise.added(x)
         losses = _losses(self._stacked.forward(x, training=True), y)
-        losses.sum().backward()
+        total = losses.sum()
+        if self._penalties.any:
+            total = total + self._penalties.of(self._stacked.parameters.values()).sum()
+        total.backward()
         self._norms.append(self._stepper.clip())
         self._losses.append(losses.detach())
         self._stepper.step()
@@ -274,9 +300,11 @@ class _Run:
     def _finish(self, test_loss: Tensor, test_accuracy: Tensor, seconds: float) -> Record:
         loss = torch.stack(self._losses).cpu().double().numpy()
         norms = torch.stack(self._norms).cpu().double().numpy()
-        val_loss, val_accuracy = (
-            torch.stack(values).cpu().double().numpy() for values in zip(*self._val, strict=True)
-        )
+        val_loss, val_accuracy = _columns(self._val)
+        train_loss, train_accuracy = _columns(self._train or [_unknown(v) for v in self._val])
+        ended = self._stopping.stopped
+        beyond = (ended >= 0) & (np.arange(len(loss))[:, None] >= ended)
+        loss, norms = (np.where(beyond, np.nan, values) for values in (loss, norms))
         diverged = ~self._alive.numpy()
         evaluated = np.array(self._evaluated)
         return Record(
@@ -285,10 +313,13 @@ class _Run:
             evaluated=evaluated,
             val_loss=np.where(diverged, np.nan, val_loss),
             val_accuracy=val_accuracy,
+            train_loss=np.where(diverged, np.nan, train_loss),
+            train_accuracy=train_accuracy,
             test_loss=np.where(diverged, np.nan, test_loss.cpu().double().numpy()),
             test_accuracy=test_accuracy.cpu().double().numpy(),
             diverged=diverged,
             steps_to_target=first_at(evaluated, val_accuracy, self._settings.target),
+            stopped=self._stopping.stopped,
             seconds=np.full(len(self._members), seconds),
             states=self._states(),
             trace=None if self._probe is None else self._probe.trace(),
@@ -300,6 +331,18 @@ class _Run:
         for value in states.values():
             value[~self._alive] = 0
         return states
+
+
+def _columns(pairs: list[tuple[Tensor, Tensor]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return (E, M) losses and accuracies of E evaluations."""
+    losses, accuracies = (
+        torch.stack(values).cpu().double().numpy() for values in zip(*pairs, strict=True)
+    )
+    return losses, accuracies
+
+
+def _unknown(like: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    return torch.full_like(like[0], torch.nan), torch.full_like(like[0], torch.nan)
 
 
 def first_at(evaluated: np.ndarray, accuracy: np.ndarray, target: float) -> np.ndarray:

@@ -13,8 +13,10 @@ from nndiag.probe.probe import Probe
 from nndiag.schema.spec import OptimizerSpec
 from nndiag.training.members import Member, Record, Settings, TensorData
 from nndiag.training.rates import Rates
+from nndiag.training.regularising import InputNoise, Penalties
 from nndiag.training.short import batches, clip, flushed_denormals
 from nndiag.training.stepping import fastest
+from nndiag.training.stopping import Stopping
 from nndiag.zoo import optimizers
 
 #: Steps between two looks at the losses (each waits for the device).
@@ -23,61 +25,128 @@ _LOOK = 16
 
 def train_one(model: nn.Module, member: Member, settings: Settings, data: TensorData) -> Record:
     """Train one ordinary module with an ordinary optimizer; return a record of one member."""
-    started = time.perf_counter()
-    spec = OptimizerSpec(
-        name=settings.optimizer,
-        lr=member.lr,
-        options=fastest(settings.optimizer, member.options, data.train_x.device),
-        clip_norm=member.clip_norm,
-        clip_value=member.clip_value,
-    )
-    row = optimizers.parse(settings.optimizer)
-    optimizer = optimizers.build(model.parameters(), spec)
-    rates = Rates([member], settings.steps)
-    probe = _probe(model, optimizer, settings)
-    size = len(data.train_y) if row.full_batch else settings.batch_size
-    losses: list[Tensor] = []
-    norms: list[Tensor] = []
-    evaluated: list[int] = []
-    val: list[tuple[float, float]] = []
-    diverged = False
-    with flushed_denormals(), torch.random.fork_rng(), probe or nullcontext():
-        torch.manual_seed(member.seed)
-        order = batches(len(data.train_y), size, settings.steps, member.seed)
-        for step, rows in enumerate(order, start=1):
-            if not diverged:
-                if rates.vary:
-                    _set_rate(optimizer, float(rates.at(step - 1)[0]))
-                loss, norm = _step(model, optimizer, data, rows, spec, probe)
-                losses.append(loss)
-                norms.append(norm)
-            if step % _LOOK == 0 or step == settings.steps:
-                recent = torch.stack([*losses[-_LOOK:], *norms[-_LOOK:]])
-                diverged = not bool(torch.isfinite(recent).all())  # waits for the device
-            if step % settings.eval_every == 0 or step == settings.steps:
-                evaluated.append(step)
-                val.append(evaluate(model, data.val_x, data.val_y))
-                if rates.watch:
-                    rates.observe(np.array([val[-1][0]]))
-        test_loss, test_accuracy = evaluate(model, data.test_x, data.test_y)
-    val_loss, val_accuracy = np.array(val).T[:, :, None]
-    reached = [
-        s for s, a in zip(evaluated, val_accuracy[:, 0], strict=True) if a >= settings.target
-    ]
-    return Record(
-        loss=_column(losses, losses, norms, settings.steps),
-        gradient_norm=_column(norms, losses, norms, settings.steps),
-        evaluated=np.array(evaluated),
-        val_loss=val_loss,
-        val_accuracy=val_accuracy,
-        test_loss=np.array([np.nan if diverged else test_loss]),
-        test_accuracy=np.array([test_accuracy]),
-        diverged=np.array([diverged]),
-        steps_to_target=np.array([reached[0] if reached else -1]),
-        seconds=np.array([time.perf_counter() - started]),
-        states={name: value[None] for name, value in _state(model, diverged).items()},
-        trace=None if probe is None else probe.trace,
-    )
+    return _Run(model, member, settings, data).record()
+
+
+class _Run:
+    """The training, from the first step to the record."""
+
+    def __init__(
+        self, model: nn.Module, member: Member, settings: Settings, data: TensorData
+    ) -> None:
+        self._model, self._member = model, member
+        self._settings, self._data = settings, data
+        self._spec = OptimizerSpec(
+            name=settings.optimizer,
+            lr=member.lr,
+            options=fastest(settings.optimizer, member.options, data.train_x.device),
+            clip_norm=member.clip_norm,
+            clip_value=member.clip_value,
+        )
+        self._optimizer = optimizers.build(model.parameters(), self._spec)
+        self._rates = Rates([member], settings.steps)
+        self._noise = InputNoise([member])
+        like = next(model.parameters())
+        self._penalties = Penalties([member], len(data.train_y), like)
+        state = model.state_dict(keep_vars=True)
+        self._stopping = Stopping([member], {name: v.detach()[None] for name, v in state.items()})
+        self._probe = _probe(model, self._optimizer, settings)
+        self._diverged = False
+        self._losses: list[Tensor] = []
+        self._norms: list[Tensor] = []
+        self._evaluated: list[int] = []
+        self._val: list[tuple[float, float]] = []
+        self._train: list[tuple[float, float]] = []
+
+    def record(self) -> Record:
+        started = time.perf_counter()
+        samples = len(self._data.train_y)
+        full = optimizers.parse(self._settings.optimizer).full_batch
+        size = samples if full else self._settings.batch_size
+        with flushed_denormals(), torch.random.fork_rng(), self._probe or nullcontext():
+            torch.manual_seed(self._member.seed)
+            order = batches(samples, size, self._settings.steps, self._member.seed)
+            for step, rows in enumerate(order, start=1):
+                if not self._diverged and self._stopping.stopped[0] < 0:
+                    self._step(step - 1, rows)
+                last = step == self._settings.steps
+                if step % _LOOK == 0 or last:
+                    recent = torch.stack([*self._losses[-_LOOK:], *self._norms[-_LOOK:]])
+                    self._diverged = not bool(torch.isfinite(recent).all())  # waits for the device
+                if step % self._settings.eval_every == 0 or last:
+                    self._validate(step)
+            test = evaluate(self._model, self._data.test_x, self._data.test_y)
+        return self._finish(*test, time.perf_counter() - started)
+
+    def _validate(self, step: int) -> None:
+        """Evaluate; let the schedule and early stopping see the validation loss."""
+        last = step == self._settings.steps
+        self._evaluated.append(step)
+        self._val.append(evaluate(self._model, self._data.val_x, self._data.val_y))
+        loss = np.array([self._val[-1][0]])
+        self._rates.observe(loss)
+        if self._stopping.observe(step, loss, last=last).any() and last:
+            self._val[-1] = evaluate(self._model, self._data.val_x, self._data.val_y)
+        if self._settings.eval_train:
+            self._train.append(evaluate(self._model, self._data.train_x, self._data.train_y))
+
+    def _step(self, step: int, rows: Tensor) -> None:
+        """Take one step; the loss kept is without penalties, the norm before clipping."""
+        if self._rates.vary:
+            _set_rate(self._optimizer, float(self._rates.at(step)[0]))
+        self._model.train()
+        x, y = self._data.train_x[rows], self._data.train_y[rows]
+        if self._noise.any:
+            x = self._noise.added(x[None])[0]
+        first: list[tuple[Tensor, Tensor]] = []
+
+        def closure() -> Tensor:
+            self._optimizer.zero_grad(set_to_none=True)
+            loss = total = nn.functional.cross_entropy(self._model(x), y)
+            if self._penalties.any:
+                weights = (parameter[None] for parameter in self._model.parameters())
+                total = loss + self._penalties.of(weights)[0]
+            total.backward()
+            if self._probe is not None:
+                self._probe.note_loss(loss)
+            first.append((loss.detach(), clip(self._model, self._spec)))
+            return total
+
+        if optimizers.parse(self._spec.name).needs_closure:
+            self._optimizer.step(closure)  # type: ignore[arg-type]
+        else:
+            closure()
+            self._optimizer.step()
+        self._losses.append(first[0][0])
+        self._norms.append(first[-1][1])
+
+    def _finish(self, test_loss: float, test_accuracy: float, seconds: float) -> Record:
+        val_loss, val_accuracy = np.array(self._val).T[:, :, None]
+        unknown = [(np.nan, np.nan)] * len(self._val)
+        train_loss, train_accuracy = np.array(self._train or unknown).T[:, :, None]
+        reached = [
+            step
+            for step, accuracy in zip(self._evaluated, val_accuracy[:, 0], strict=True)
+            if accuracy >= self._settings.target
+        ]
+        steps, state = self._settings.steps, _state(self._model, self._diverged)
+        return Record(
+            loss=_column(self._losses, self._losses, self._norms, steps),
+            gradient_norm=_column(self._norms, self._losses, self._norms, steps),
+            evaluated=np.array(self._evaluated),
+            val_loss=val_loss,
+            val_accuracy=val_accuracy,
+            train_loss=train_loss,
+            train_accuracy=train_accuracy,
+            test_loss=np.array([np.nan if self._diverged else test_loss]),
+            test_accuracy=np.array([test_accuracy]),
+            diverged=np.array([self._diverged]),
+            steps_to_target=np.array([reached[0] if reached else -1]),
+            stopped=self._stopping.stopped,
+            seconds=np.array([seconds]),
+            states={name: value[None] for name, value in state.items()},
+            trace=None if self._probe is None else self._probe.trace,
+        )
 
 
 def _probe(model: nn.Module, optimizer: torch.optim.Optimizer, settings: Settings) -> Probe | None:
@@ -109,36 +178,6 @@ def _state(model: nn.Module, diverged: bool) -> dict[str, Tensor]:
     if diverged:
         return {name: torch.zeros_like(value) for name, value in state.items()}
     return state
-
-
-def _step(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    data: TensorData,
-    rows: Tensor,
-    spec: OptimizerSpec,
-    probe: Probe | None,
-) -> tuple[Tensor, Tensor]:
-    model.train()
-    x, y = data.train_x[rows], data.train_y[rows]
-    norm = x.new_zeros(())
-
-    def closure() -> Tensor:
-        nonlocal norm
-        optimizer.zero_grad(set_to_none=True)
-        loss = nn.functional.cross_entropy(model(x), y)
-        loss.backward()
-        if probe is not None:
-            probe.note_loss(loss)
-        norm = clip(model, spec)
-        return loss
-
-    if optimizers.parse(spec.name).needs_closure:
-        loss = torch.as_tensor(optimizer.step(closure))  # type: ignore[arg-type]
-    else:
-        loss = closure()
-        optimizer.step()
-    return loss.detach(), norm.detach()
 
 
 def evaluate(model: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]:

@@ -100,14 +100,19 @@ class Stepper:
                 share = _spread(self._share, parameter)
                 torch.lerp(before, parameter, share, out=parameter)
 
+    def hold(self, members: Tensor) -> None:
+        """Let the members marked in (M,) booleans stand where they are from now on."""
+        if members.any():
+            self._uneven = self._frozen = True
+            self._moving[members] = 0.0
+            self._share[members] = 0.0
+
     def freeze(self, diverged: Tensor) -> None:
         """Let the members marked in (M,) booleans stand still, at zero, from now on.
 
         Their optimizer state is cleared too: a NaN would slow every step down.
         """
-        self._uneven = self._frozen = True
-        self._moving[diverged] = 0.0
-        self._share[diverged] = 0.0
+        self.hold(diverged)
         with torch.no_grad():
             for parameter in self._parameters:
                 parameter[diverged] = 0.0
