@@ -12,14 +12,13 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from statistics import median
 
 import torch
 from torch import nn
 
 from nndiag.attach.session import Session
-
-Step = Callable[[], None]
 
 
 def mlp() -> tuple[nn.Module, torch.Tensor]:
@@ -53,24 +52,37 @@ def transformer() -> tuple[nn.Module, torch.Tensor]:
 CASES = {"mlp": (mlp, 20), "resnet18": (resnet, 3), "transformer": (transformer, 4)}
 
 
-def training(build: Callable[[], tuple[nn.Module, torch.Tensor]]) -> Step:
+@dataclass(eq=False)
+class Training:
+    """A loop as a user writes it; `told` is called with the loss after every step."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    x: torch.Tensor
+    y: torch.Tensor
+    told: Callable[[torch.Tensor], None] | None = None
+
+    def step(self) -> None:
+        self.optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(self.model(self.x), self.y)
+        loss.backward()
+        self.optimizer.step()
+        if self.told is not None:
+            self.told(loss)
+
+
+def training(build: Callable[[], tuple[nn.Module, torch.Tensor]]) -> Training:
     torch.manual_seed(0)
     model, x = build()
     y = torch.randint(10, (len(x),))
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
-
-    def step() -> None:
-        optimizer.zero_grad()
-        nn.functional.cross_entropy(model(x), y).backward()
-        optimizer.step()
-
-    return step
+    return Training(model, torch.optim.Adam(model.parameters(), lr=1e-4), x, y)
 
 
-def timed(step: Step, steps: int) -> tuple[float, float]:
+def timed(one: Training, steps: int) -> tuple[float, float]:
+    """Return seconds of wall clock and of CPU time."""
     wall, cpu = time.perf_counter(), time.process_time()
     for _step in range(steps):
-        step()
+        one.step()
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
