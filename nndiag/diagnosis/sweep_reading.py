@@ -66,6 +66,14 @@ def _with_interval(number: Interval, metric: str) -> str:
     return f"{text} [{amount(number.low, metric)}, {amount(number.high, metric)}]"
 
 
+def _gain(number: Interval, metric: str) -> str:
+    """Return a difference: of accuracies in points of percent."""
+    if not metric.endswith("accuracy"):
+        return _with_interval(number, metric)
+    low, mean, high = (f"{100 * value:.1f}" for value in (number.low, number.mean, number.high))
+    return _("{mean} points [{low}, {high}]").format(mean=mean, low=low, high=high)
+
+
 def _best(rows: Sequence[Row], spec: SweepSpec) -> Iterator[str]:
     best = rows[0]
     text = _("Best {metric}: {value} with {label}.")
@@ -139,7 +147,7 @@ def _axes(effects: Sequence[Row], spec: SweepSpec) -> Iterator[str]:
                 share=f"{100 * one['share']:.0f}",
                 best=one["best"],
                 worst=one["worst"],
-                gain=_with_interval(one["effect"], spec.metric),
+                gain=_gain(one["effect"], spec.metric),
             )
     hardly = [one["axis"] for one in known if one["share"] < _HARDLY]
     if hardly:

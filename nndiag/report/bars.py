@@ -1,4 +1,4 @@
-"""Horizontal bars on one logarithmic axis, with the theory's mark."""
+"""Horizontal bars on one axis, with the theory's mark."""
 
 from __future__ import annotations
 
@@ -30,6 +30,17 @@ class LogAxis:
         return low + high.rjust(width - len(low)) if len(low + high) < width else low[:width]
 
 
+@dataclass(frozen=True)
+class LinearAxis:
+    """From 0 to `high`."""
+
+    high: float
+
+    def place(self, value: float) -> float:
+        """Return the position of a positive value between 0 and 1."""
+        return min(1.0, value / self.high)
+
+
 def log_axis(values: Iterable[float]) -> LogAxis | None:
     """Return the axis that holds every positive finite value, None when there is none."""
     logs = [math.log10(value) for value in values if math.isfinite(value) and value > 0]
@@ -41,7 +52,7 @@ def log_axis(values: Iterable[float]) -> LogAxis | None:
 
 def bar(
     value: float | None,
-    axis: LogAxis | None,
+    axis: LogAxis | LinearAxis | None,
     width: int,
     glyphs: Glyphs,
     mark: float | None = None,

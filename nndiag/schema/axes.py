@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nndiag.locales import _
+from nndiag.locales import _, to_translate
 from nndiag.schema.errors import UsageError, unknown_name
 from nndiag.schema.spec import MAX_DEPTH, NETS, NORMS
 
@@ -31,9 +31,11 @@ class Kind:
         low, high: range of a number; with `open_low` and `open_high` without the end itself.
         choices: the accepted texts; empty where a table of the zoo decides.
         optional: `none` is accepted: the setting is left out.
+        help: what the setting is, to be translated.
     """
 
     form: str
+    help: str = ""
     low: float = -math.inf
     high: float = math.inf
     open_low: bool = False
@@ -63,37 +65,52 @@ class Kind:
         return _("a number of at least {low:g}").format(low=self.low)
 
 
-_COUNT = Kind(form="integer", low=1)
-_SHARE = Kind(form="number", low=0, high=1, open_high=True)
-_OWN_SHARE = Kind(form="number", low=0, high=1, open_high=True, optional=True)
-_AMOUNT = Kind(form="number", low=0)
-_LIMIT = Kind(form="number", low=0, open_low=True, optional=True)
-_TEXT = Kind(form="text")
+def _text(help: str, choices: tuple[str, ...] = ()) -> Kind:
+    return Kind(form="text", help=help, choices=choices)
 
-#: Every axis, in the order in which a configuration lists them.
+
+def _count(help: str, high: float = math.inf) -> Kind:
+    return Kind(form="integer", low=1, high=high, help=help)
+
+
+def _amount(help: str, *, optional: bool = False) -> Kind:
+    return Kind(form="number", low=0, optional=optional, help=help)
+
+
+def _positive(help: str, *, optional: bool = True) -> Kind:
+    return Kind(form="number", low=0, open_low=True, optional=optional, help=help)
+
+
+def _share(help: str, *, optional: bool = True) -> Kind:
+    return Kind(form="number", low=0, high=1, open_high=True, optional=optional, help=help)
+
+
+#: Every setting of a training, in the order in which a configuration lists them.
 KINDS: Mapping[str, Kind] = {
-    "data": _TEXT,
-    "net": Kind(form="text", choices=NETS),
-    "depth": Kind(form="integer", low=1, high=MAX_DEPTH),
-    "width": _COUNT,
-    "act": _TEXT,
-    "init": _TEXT,
-    "norm": Kind(form="text", choices=NORMS),
-    "bias_std": _AMOUNT,
-    "dropout": _SHARE,
-    "residual": Kind(form="switch"),
-    "optimizer": _TEXT,
-    "lr": Kind(form="number", low=0, open_low=True),
-    "schedule": _TEXT,
-    "momentum": _OWN_SHARE,
-    "beta1": _OWN_SHARE,
-    "beta2": _OWN_SHARE,
-    "eps": _LIMIT,
-    "weight_decay": Kind(form="number", low=0, optional=True),
-    "clip_norm": _LIMIT,
-    "clip_value": _LIMIT,
-    "batch_size": _COUNT,
-    "steps": _COUNT,
+    "data": _text(to_translate("Data set: a name, or a CSV or NPZ file of your own.")),
+    "net": _text(to_translate("mlp, cnn, rnn, lstm or gru."), NETS),
+    "depth": _count(to_translate("Weight layers; recurrent layers of an rnn."), MAX_DEPTH),
+    "width": _count(to_translate("Units of a hidden layer, channels of a cnn.")),
+    "act": _text(to_translate("Activation, such as relu or leaky_relu:0.2.")),
+    "init": _text(to_translate("Initialisation (default: what suits the activation).")),
+    "norm": _text(to_translate("none, batch or layer."), NORMS),
+    "bias_std": _amount(to_translate("Standard deviation of the Gaussian biases.")),
+    "dropout": _share(to_translate("Probability of zeroing a hidden output."), optional=False),
+    "residual": Kind(
+        form="switch", help=to_translate("Add each hidden block's input to its output.")
+    ),
+    "optimizer": _text(to_translate("Optimizer, such as sgd, momentum or adam.")),
+    "lr": _positive(to_translate("Learning rate (default: the optimizer's)."), optional=False),
+    "schedule": _text(to_translate("Schedule of the rate, such as cosine or step:50:0.5.")),
+    "momentum": _share(to_translate("Momentum of the optimizer.")),
+    "beta1": _share(to_translate("Decay of the first moment (Adam).")),
+    "beta2": _share(to_translate("Decay of the second moment (Adam).")),
+    "eps": _positive(to_translate("Epsilon of the optimizer.")),
+    "weight_decay": _amount(to_translate("Weight decay of the optimizer."), optional=True),
+    "clip_norm": _positive(to_translate("Clip the total gradient norm to this.")),
+    "clip_value": _positive(to_translate("Clip each gradient entry to this.")),
+    "batch_size": _count(to_translate("Samples of a batch.")),
+    "steps": _count(to_translate("Optimizer steps of every training.")),
 }
 
 
@@ -189,6 +206,15 @@ def parse_all(texts: Sequence[str]) -> tuple[Axis, ...]:
             )
         axes[axis.name] = axis
     return tuple(axes.values())
+
+
+def setting(name: str, text: str) -> Value:
+    """Return the one value that the option of a setting was given.
+
+    Raises:
+        UsageError: it is none of the accepted.
+    """
+    return _value(f"--{name.replace('_', '-')}", KINDS[name], text)
 
 
 def _value(name: str, kind: Kind, text: str) -> Value:

@@ -70,6 +70,10 @@ class Run:
     fold: int | None = None
     folds: int | None = None
 
+    @property
+    def steps(self) -> int:
+        return int(self.configuration["steps"])
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -157,6 +161,12 @@ class SweepSpec:
     def parsed(self) -> tuple[Axis, ...]:
         """The axes, read."""
         return parse_all(self.axes)
+
+    @property
+    def shown(self) -> list[str]:
+        """The axes that tell configurations apart; where there is but one, all of them."""
+        axes = self.parsed
+        return [axis.name for axis in axes if axis.varies] or [axis.name for axis in axes]
 
     def combinations(self) -> list[dict[str, Any]]:
         """Return the settings that vary, a dictionary a configuration."""

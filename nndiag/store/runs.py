@@ -23,8 +23,9 @@ class Sweep:
     """A stored sweep.
 
     Attributes:
-        id: stable name of what is computed; the same spec under the same version has the same.
-        name: what people call it.
+        id: stable name of what is computed: of spec, contents of the user's files and name, under a
+            version.
+        name: what people call it; no two have the same.
         planned: runs that it asks for so far; successive halving adds to them.
         done, failed: runs that have ended.
         created: local time.
@@ -89,15 +90,17 @@ class Store:
         known = self._find("sweeps.id = ?", sweep.id)
         if known is not None:
             return known
-        other = self._find("sweeps.name = ?", sweep.name)
-        if other is not None:
-            raise _taken(other, sweep)
         with self._writing() as connection:
             connection.execute(
-                "INSERT INTO sweeps (id, name, spec, version, created) VALUES (?, ?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO sweeps (id, name, spec, version, created) "
+                "VALUES (?, ?, ?, ?, ?)",
                 (sweep.id, sweep.name, _text(sweep.spec.to_dict()), sweep.version, sweep.created),
             )
-        return sweep
+        found = self._find("sweeps.name = ?", sweep.name)
+        assert found is not None
+        if found.id != sweep.id:
+            raise _taken(found, sweep)
+        return found
 
     @contextmanager
     def writing(self, sweep: Sweep) -> Iterator[None]:
@@ -196,13 +199,32 @@ class Store:
             ) from None
 
 
+def resumed(name: str, folder: Path | None = None) -> tuple[SweepSpec, str]:
+    """Return spec and name of a stored sweep, to go on with it.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    with Store(folder) as store:
+        sweep = store.get(name, "--resume")
+    return sweep.spec, sweep.name
+
+
 def _taken(other: Sweep, sweep: Sweep) -> UsageError:
-    if other.spec == sweep.spec and other.version != sweep.version:
+    same = _text(other.spec.to_dict()) == _text(sweep.spec.to_dict())
+    if same and other.version != sweep.version:
         return UsageError(
             _(
                 "--name: '{name}' was begun by nndiag {version}, whose results may differ from "
                 "this one's; choose another name"
             ).format(name=other.name, version=other.version)
+        )
+    if same:
+        return UsageError(
+            _(
+                "--name: '{name}' was begun with other contents of its data file; choose another "
+                "name"
+            ).format(name=other.name)
         )
     return UsageError(
         _(

@@ -52,15 +52,32 @@ class Tried:
         return sign * self.mean(metric), self.mean("val_loss")
 
 
-def tried(outcomes: Sequence[Outcome]) -> list[Tried]:
-    """Return the configurations that have a run, in the order in which they came.
+@dataclass(frozen=True, kw_only=True)
+class Reached:
+    """A rung of successive halving as far as it got; without halving the whole sweep.
 
-    Where a configuration ran for several numbers of steps each counts for itself.
+    Attributes:
+        steps: of its trainings; 0 without halving.
+        planned: runs that it asks for.
+        failed: runs that ended with an error.
     """
+
+    steps: int
+    planned: int
+    tried: Sequence[Tried]
+    failed: Sequence[Outcome]
+
+    @property
+    def done(self) -> int:
+        """Runs that have ended well."""
+        return sum(len(one.outcomes) for one in self.tried)
+
+
+def tried(outcomes: Sequence[Outcome]) -> list[Tried]:
+    """Return the configurations of runs that did not fail, in the order in which they came."""
     found: dict[str, list[Outcome]] = {}
     for one in outcomes:
-        if not one.error:
-            found.setdefault(repr(sorted(one.run.configuration.items())), []).append(one)
+        found.setdefault(repr(sorted(one.run.configuration.items())), []).append(one)
     return [Tried(runs[0].run.configuration, tuple(runs)) for runs in found.values()]
 
 
@@ -76,7 +93,7 @@ def rows(spec: SweepSpec, configurations: Sequence[Tried]) -> list[dict[str, Any
     for all of them (Holm 1979); `tied` says that it shows no difference.
     """
     ordered = ranked(configurations, spec.metric)
-    names = [axis.name for axis in spec.parsed if axis.varies]
+    names = spec.shown
     p_values = _against_best(ordered, spec.metric)
     return [_row(one, names, p_value, spec) for one, p_value in zip(ordered, p_values, strict=True)]
 

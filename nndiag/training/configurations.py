@@ -15,7 +15,7 @@ from nndiag.locales import _
 from nndiag.schema.axes import KINDS
 from nndiag.schema.errors import UsageError, unknown_name
 from nndiag.schema.spec import RECURRENT, DataSpec, NetworkSpec, OptimizerSpec
-from nndiag.schema.spec_sweep import Configuration, Run
+from nndiag.schema.spec_sweep import Configuration, Run, SweepSpec
 from nndiag.zoo import activations, networks, optimizers, schedules
 
 #: What a sweep trains where nothing else is asked for: as `compare-optimizers` does.
@@ -72,10 +72,33 @@ def complete(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: found[name] for name in KINDS}
 
 
-def check(configurations: Sequence[Configuration], data: DataSpec | None = None) -> None:
+def asked(spec: SweepSpec) -> list[dict[str, Any]]:
+    """Return the complete configurations of a sweep.
+
+    Raises:
+        UsageError: as `complete`.
+    """
+    return [complete({**spec.base, **one}) for one in spec.combinations()]
+
+
+def runs(spec: SweepSpec, configurations: Sequence[Configuration]) -> list[Run]:
+    """Return the trainings of configurations: every fold and every seed of each."""
+    folds: Sequence[int | None] = [None] if spec.folds is None else range(spec.folds)
+    return [
+        Run(configuration=one, seed=seed, split=spec.seed, fold=fold, folds=spec.folds)
+        for one in configurations
+        for fold in folds
+        for seed in range(spec.seed, spec.seed + spec.seeds)
+    ]
+
+
+def check(
+    configurations: Sequence[Configuration], folds: int | None = None, data: DataSpec | None = None
+) -> None:
     """Raise UsageError for a name or a combination that cannot be trained.
 
     Args:
+        folds: of a cross-validation.
         data: with `root` and `target` of the user's; its name is that of each configuration.
     """
     for name in dict.fromkeys(one["data"] for one in configurations):
@@ -86,8 +109,19 @@ def check(configurations: Sequence[Configuration], data: DataSpec | None = None)
         if facts not in seen:
             seen.add(facts)
             networks.check(network(one))
-            schedules.parse(one["schedule"], "schedule")
+            _check_schedule(one["schedule"], folds)
             optimizers.check(optimizer(one))
+
+
+def _check_schedule(text: str, folds: int | None) -> None:
+    follows = schedules.parse(text, "schedule").row.factor is None
+    if follows and folds is not None:
+        raise UsageError(
+            _(
+                "schedule: {schedule} follows the validation loss, which with --cv is that of the "
+                "samples held out; choose another schedule"
+            ).format(schedule=text)
+        )
 
 
 def network(configuration: Configuration) -> NetworkSpec:
@@ -134,6 +168,11 @@ def _require_option(row: optimizers.OptimizerRow, option: str, axis: str) -> Non
                 "sweep {optimizer} apart"
             ).format(axis=axis, optimizer=row.name)
         )
+
+
+def work(run: Run, steps: int) -> float:
+    """Return what so many steps of a run cost, in steps of one layer: for the time remaining."""
+    return float(steps * run.configuration["depth"])
 
 
 def alike(run: Run) -> Hashable:

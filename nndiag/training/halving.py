@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+
+from nndiag.schema.spec_sweep import Outcome, Run, SweepSpec
+from nndiag.store.summaries import Reached, ranked, tried
+from nndiag.training import configurations
 
 #: The longest training over the shortest: below that a training says little about its end.
 _SPAN = 16
@@ -34,3 +39,33 @@ def rungs(configurations: int, steps: int) -> list[Rung]:
         found.append(Rung(configurations, -(-steps // 2 ** (count - 1 - place))))
         configurations = -(-configurations // 2)
     return found
+
+
+def climb(
+    spec: SweepSpec, outcomes_of: Callable[[Sequence[Run], str], list[Outcome]]
+) -> Iterator[Reached]:
+    """Yield each rung of a sweep, without halving the only one, up to the first that lacks runs.
+
+    Args:
+        outcomes_of: from runs and a rung's name, such as 2/4, to what is known of them.
+    """
+    asked = configurations.asked(spec)
+    plan = [Rung(len(asked), 0)]
+    if spec.halving:
+        plan = rungs(len(asked), asked[0]["steps"])
+    for place, rung in enumerate(plan, start=1):
+        if rung.steps:
+            asked = [{**one, "steps": rung.steps} for one in asked]
+        runs = configurations.runs(spec, asked)
+        outcomes = outcomes_of(runs, f"{place}/{len(plan)}")
+        reached = Reached(
+            steps=rung.steps,
+            planned=len(runs),
+            tried=tried([one for one in outcomes if not one.error]),
+            failed=[one for one in outcomes if one.error],
+        )
+        yield reached
+        asked = [dict(one.configuration) for one in ranked(reached.tried, spec.metric)]
+        asked = asked[: -(-rung.configurations // 2)]
+        if len(outcomes) < len(runs) or not asked:
+            return

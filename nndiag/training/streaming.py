@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from functools import partial
 from typing import Any
 
 from nndiag.schema.errors import NndiagError
@@ -11,7 +12,9 @@ from nndiag.schema.spec import DataSpec
 from nndiag.schema.spec_sweep import Outcome, Run
 from nndiag.training.executors import Place
 from nndiag.training.groups import outcomes_of, task, work
-from nndiag.training.population import Progress
+
+#: Seconds between two signs of life while other processes work.
+_BEAT = 0.5
 
 
 def stream(
@@ -20,7 +23,7 @@ def stream(
     *,
     data: DataSpec,
     device: str,
-    progress: Progress,
+    progress: Callable[[Sequence[Run], int], None],
 ) -> Iterator[list[Outcome]]:
     """Yield the outcomes of each group in the order in which they finish.
 
@@ -28,8 +31,8 @@ def stream(
     have not begun are cancelled.
 
     Args:
-        progress: told of member-steps as they are taken; of those in other processes when their
-            group is done.
+        progress: told of a group's member-steps as they are taken; of those in other processes
+            when the group is done, and of none meanwhile.
     """
     waiting = iter(groups)
     running: dict[Future[Any], Sequence[Run]] = {}
@@ -40,15 +43,17 @@ def stream(
                 if group is None:
                     break
                 asked = task(group, data, device)
-                extra = () if place.remote else (progress,)
+                extra = () if place.remote else (partial(progress, group),)
                 running[place.executor.submit(work, asked, *extra)] = group
             if not running:
                 return
-            done, _open = wait(running, return_when=FIRST_COMPLETED)
+            done, _open = wait(running, timeout=_BEAT, return_when=FIRST_COMPLETED)
+            if not done:
+                progress(next(iter(running.values())), 0)
             for future in done:
                 group = running.pop(future)
                 if place.remote:
-                    progress(sum(run.configuration["steps"] for run in group))
+                    progress(group, sum(run.steps for run in group))
                 yield _outcomes(future, group)
     finally:
         for future in running:
