@@ -22,6 +22,8 @@ from babel.messages.pofile import read_po, write_po
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 FOLDER = CHECKOUT / "nndiag" / "locales" / "fr" / "LC_MESSAGES"
+#: Where a text that was marked elsewhere is translated.
+_MARKED = ("nndiag/cli/typer_words", "nndiag/lessons/", "nndiag/report/lessons")
 PO, MO = FOLDER / "nndiag.po", FOLDER / "nndiag.mo"
 
 
@@ -47,7 +49,7 @@ def _marked(tree: ast.AST, place: str) -> Iterator[str]:
         match node.args[0]:
             case ast.Constant(value=str(text)):
                 yield text
-            case ast.Name() if place.startswith("nndiag/cli/typer_words"):
+            case ast.Name() if place.startswith(_MARKED):
                 pass  # translates what `to_translate` has marked
             case _:
                 raise SystemExit(f"{place}:{node.lineno}: _() takes a literal text")

@@ -1,0 +1,52 @@
+"""`nndiag lessons` and `nndiag explain`: what there is to know, in a few lines each."""
+
+from __future__ import annotations
+
+import platform
+from typing import Annotated, Any
+
+import typer
+
+from nndiag import __version__
+from nndiag.cli import options
+from nndiag.cli.outcome import Outputs
+from nndiag.lessons import LESSONS, lesson
+from nndiag.locales import _
+from nndiag.schema.result import Result
+
+Topic = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="TOPIC", help=_("A symptom or a topic: vanishing-gradients, dropout, xor ...")
+    ),
+]
+
+
+def lessons(json: options.JsonPath = None, lang: options.Language = None) -> int:
+    from nndiag.report import lessons as report
+
+    rows = [{"label": name, **lesson(name).to_dict()} for name in LESSONS]
+    return Outputs(json=json).deliver(_result("lessons", {}, {"rows": rows}), report.Catalogue())
+
+
+def explain(
+    topic: Topic = None, json: options.JsonPath = None, lang: options.Language = None
+) -> int:
+    from nndiag.report import lessons as report
+
+    if not topic:
+        return lessons(json=json)
+    found = lesson(" ".join(topic))
+    result = _result("explain", {"topic": found.name}, found.to_dict())
+    return Outputs(json=json).deliver(result, report.Page(found))
+
+
+def _result(command: str, spec: dict[str, Any], found: dict[str, Any]) -> Result:
+    return Result(
+        command=command,
+        spec=spec,
+        environment={"python": platform.python_version()},
+        seconds=0.0,
+        result=found,
+        version=__version__,
+    )
