@@ -10,7 +10,7 @@ import copy
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TypeVar
 
 import torch
@@ -30,18 +30,24 @@ class Lanes:
         model: one of the networks.
         x: (B, *input_shape) inputs to try it on, on the device.
         trusted: the optimizer draws no random numbers.
+        always_one_thread: torch gets one thread also where there is but one lane, so that the
+            order of sums does not depend on the machine.
     """
 
-    def __init__(self, model: nn.Module, x: Tensor, *, trusted: bool = True) -> None:
+    def __init__(
+        self, model: nn.Module, x: Tensor, *, trusted: bool = True, always_one_thread: bool = False
+    ) -> None:
         side_by_side = x.device.type == "cpu" and trusted and not _draws(model, x)
         self.count = torch.get_num_threads() if side_by_side else 1
+        self._always = always_one_thread
         self._stop = threading.Event()
         self._lock = threading.Lock()
 
     def map(self, work: Callable[[Work], Done], items: Sequence[Work]) -> list[Done]:
         """Return work(item) for every item, in order. Ctrl-C stops all lanes."""
         if self.count == 1 or len(items) == 1:
-            return [work(item) for item in items]
+            with _one_thread_each() if self._always else nullcontext():
+                return [work(item) for item in items]
         with _one_thread_each(), ThreadPoolExecutor(self.count) as pool:
             futures = [pool.submit(work, item) for item in items]
             try:

@@ -60,6 +60,8 @@ class Settings:
         target: validation accuracy whose first step is noted.
         probe_every: steps between two looks of the probe at every member; 0 for none.
         eval_train: evaluate on the training split too.
+        shares: parts into which members are divided for the cores; None for as many as there are.
+            A number gives the same sums on every machine of one kind, to the last bit.
     """
 
     optimizer: str
@@ -69,6 +71,7 @@ class Settings:
     target: float = 0.9
     probe_every: int = 0
     eval_train: bool = False
+    shares: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

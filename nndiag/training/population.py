@@ -71,11 +71,16 @@ def _train(
 ) -> Record:
     together = _steps_together(settings.optimizer, members)
     example = build(0)
-    lanes = Lanes(example, data.train_x[:2], trusted=together or not is_import(settings.optimizer))
+    lanes = Lanes(
+        example,
+        data.train_x[:2],
+        trusted=together or not is_import(settings.optimizer),
+        always_one_thread=settings.shares is not None,
+    )
     chunks = [
         chunk
         for group in _grouped(members)
-        for chunk in _chunks(group, example, data.train_x.device, lanes.count)
+        for chunk in _chunks(group, example, data.train_x.device, settings.shares or lanes.count)
     ]
 
     def work(chunk: list[int]) -> Record:
