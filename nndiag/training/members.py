@@ -5,7 +5,7 @@ Axes: M member, B sample of a batch, E evaluation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -33,6 +33,7 @@ class Member:
         patience: evaluations without a better validation loss that end it; None for no end.
         min_delta: by how much a loss must be smaller to be better.
         restore_best: with patience, end with the weights of the best evaluation.
+        rows: of the training split that it trains on, also with repeats; None for all.
     """
 
     seed: int
@@ -48,6 +49,7 @@ class Member:
     patience: int | None = None
     min_delta: float = 0.0
     restore_best: bool = True
+    rows: Sequence[int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +140,16 @@ class Record:
     def state_of(self, member: int) -> dict[str, Tensor]:
         """Return the final state dict of one member."""
         return {name: value[member] for name, value in self.states.items()}
+
+
+def own_samples(member: Member, data: TensorData) -> int:
+    """Return how many samples a member trains on."""
+    return len(data.train_y) if member.rows is None else len(member.rows)
+
+
+def own(order: Tensor, member: Member) -> Tensor:
+    """Return rows of the training split for places among the member's own samples."""
+    return order if member.rows is None else torch.as_tensor(member.rows)[order]
 
 
 _COLUMNS = (

@@ -15,7 +15,17 @@ from torch.nn.modules.dropout import _DropoutNd
 from nndiag.locales import _
 from nndiag.training.lanes import Lanes
 from nndiag.training.linearity import serves_many
-from nndiag.training.members import Member, Record, Settings, TensorData, join, take
+from nndiag.training.members import (
+    Member,
+    Record,
+    Settings,
+    TensorData,
+    join,
+    own,
+    own_samples,
+    take,
+)
+from nndiag.training.objectives import losses, right
 from nndiag.training.rates import Rates
 from nndiag.training.regularising import InputNoise, Penalties
 from nndiag.training.short import flushed_denormals
@@ -196,7 +206,7 @@ class _Run:
         self._rates = Rates(members, settings.steps)
         self._noise = InputNoise(members)
         self._penalties = Penalties(
-            members, len(data.train_y), next(iter(stacked.parameters.values()))
+            members, own_samples(members[0], data), next(iter(stacked.parameters.values()))
         )
         self._stopping = Stopping(members, stacked.parameters | stacked.buffers)
         self._stepper = Stepper(
@@ -238,17 +248,22 @@ class _Run:
             if last and ends.any():  # the last entry is of what is left
                 self._val[-1] = self._evaluate(self._data.val_x, self._data.val_y)
         if self._settings.eval_train:
-            self._train.append(self._evaluate(self._data.train_x, self._data.train_y))
+            self._train.append(self._evaluate_own())
 
     def _batches(self) -> Iterator[Tensor]:
         """Yield (M, B) row numbers a step; each member has the order of its own seed."""
-        samples = len(self._data.train_y)
+        samples = own_samples(self._members[0], self._data)
         full = optimizers.parse(self._settings.optimizer).full_batch
         size = samples if full else min(self._settings.batch_size, samples)
         orders = [torch.Generator().manual_seed(member.seed) for member in self._members]
         steps = 0
         while True:
-            epoch = torch.stack([torch.randperm(samples, generator=g) for g in orders])
+            epoch = torch.stack(
+                [
+                    own(torch.randperm(samples, generator=order), member)
+                    for order, member in zip(orders, self._members, strict=True)
+                ]
+            )
             for rows in epoch.to(self._data.train_x.device).split(size, dim=1):
                 if steps == self._settings.steps:
                     return
@@ -264,13 +279,13 @@ class _Run:
         self._stepper.zero_grad()
         if self._noise.any:
             x = self._noise.added(x)
-        losses = _losses(self._stacked.forward(x, training=True), y)
-        total = losses.sum()
+        loss = losses(self._stacked.forward(x, training=True), y)
+        total = loss.sum()
         if self._penalties.any:
             total = total + self._penalties.of(self._stacked.parameters.values()).sum()
         total.backward()
         self._norms.append(self._stepper.clip())
-        self._losses.append(losses.detach())
+        self._losses.append(loss.detach())
         self._stepper.step()
         if self._probe is not None and watched:
             self._probe.look(step, before, self._stacked.states(), x, y)
@@ -293,14 +308,24 @@ class _Run:
         """Return (M,) mean loss and accuracy on a whole split, in evaluation mode."""
         members = len(self._members)
         with torch.no_grad():
-            total, right = torch.zeros((2, members), device=x.device).unbind(0)
+            total, answered = torch.zeros((2, members), device=x.device).unbind(0)
             for part_x, part_y in zip(x.split(512), y.split(512), strict=True):
                 wide = part_x.expand(members, *part_x.shape)
                 labels = part_y.expand(members, -1)
                 logits = self._stacked.forward(wide, training=False)
-                total = total + _losses(logits, labels) * len(part_y)
-                right = right + (logits.argmax(2) == labels).sum(1)
-        return total / len(y), right / len(y)
+                total = total + losses(logits, labels) * len(part_y)
+                answered = answered + right(logits, labels)
+        return total / len(y), answered / len(y)
+
+    def _evaluate_own(self) -> tuple[Tensor, Tensor]:
+        """Return (M,) mean loss and accuracy of each member on the samples that it trains on."""
+        if self._members[0].rows is None:
+            return self._evaluate(self._data.train_x, self._data.train_y)
+        rows = torch.tensor([member.rows for member in self._members])
+        x, y = self._data.train_x[rows], self._data.train_y[rows]
+        with torch.no_grad():
+            outputs = self._stacked.forward(x, training=False)
+        return losses(outputs, y), right(outputs, y) / y.shape[1]
 
     def _finish(self, test_loss: Tensor, test_accuracy: Tensor, seconds: float) -> Record:
         loss = torch.stack(self._losses).cpu().double().numpy()
@@ -356,12 +381,6 @@ def first_at(evaluated: np.ndarray, accuracy: np.ndarray, target: float) -> np.n
     return np.where(reached.any(0), evaluated[reached.argmax(0)], -1)
 
 
-def _losses(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the (M,) mean cross-entropies of (M, B, classes) logits and (M, B) labels."""
-    each = nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
-    return each.view(labels.shape).mean(1)
-
-
 def _after_divergence(values: np.ndarray, loss: np.ndarray, norms: np.ndarray) -> np.ndarray:
     """Return values with NaN from the first step on at which the member was not finite."""
     broken = ~(np.isfinite(loss) & np.isfinite(norms))
@@ -369,10 +388,13 @@ def _after_divergence(values: np.ndarray, loss: np.ndarray, norms: np.ndarray) -
 
 
 def _grouped(members: Sequence[Member]) -> list[list[int]]:
-    """Return places of members with equal options, which one optimizer can step."""
+    """Return places of members with equal options, which one optimizer can step, and with as
+    many samples."""
     groups: dict[str, list[int]] = {}
     for place, member in enumerate(members):
-        groups.setdefault(repr(sorted(member.options.items())), []).append(place)
+        samples = None if member.rows is None else len(member.rows)
+        key = repr((sorted(member.options.items()), samples))
+        groups.setdefault(key, []).append(place)
     return list(groups.values())
 
 

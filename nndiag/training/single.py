@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from nndiag.probe.probe import Probe
 from nndiag.schema.spec import OptimizerSpec
-from nndiag.training.members import Member, Record, Settings, TensorData
+from nndiag.training.members import Member, Record, Settings, TensorData, own, own_samples
+from nndiag.training.objectives import losses, right
 from nndiag.training.rates import Rates
 from nndiag.training.regularising import InputNoise, Penalties
 from nndiag.training.short import batches, clip, flushed_denormals
@@ -47,7 +48,7 @@ class _Run:
         self._rates = Rates([member], settings.steps)
         self._noise = InputNoise([member])
         like = next(model.parameters())
-        self._penalties = Penalties([member], len(data.train_y), like)
+        self._penalties = Penalties([member], own_samples(member, data), like)
         state = model.state_dict(keep_vars=True)
         self._stopping = Stopping([member], {name: v.detach()[None] for name, v in state.items()})
         self._probe = _probe(model, self._optimizer, settings)
@@ -60,7 +61,7 @@ class _Run:
 
     def record(self) -> Record:
         started = time.perf_counter()
-        samples = len(self._data.train_y)
+        samples = own_samples(self._member, self._data)
         full = optimizers.parse(self._settings.optimizer).full_batch
         size = samples if full else self._settings.batch_size
         with flushed_denormals(), torch.random.fork_rng(), self._probe or nullcontext():
@@ -68,7 +69,7 @@ class _Run:
             order = batches(samples, size, self._settings.steps, self._member.seed)
             for step, rows in enumerate(order, start=1):
                 if not self._diverged and self._stopping.stopped[0] < 0:
-                    self._step(step - 1, rows)
+                    self._step(step - 1, own(rows, self._member))
                 last = step == self._settings.steps
                 if step % _LOOK == 0 or last:
                     recent = torch.stack([*self._losses[-_LOOK:], *self._norms[-_LOOK:]])
@@ -88,7 +89,9 @@ class _Run:
         if self._stopping.observe(step, loss, last=last).any() and last:
             self._val[-1] = evaluate(self._model, self._data.val_x, self._data.val_y)
         if self._settings.eval_train:
-            self._train.append(evaluate(self._model, self._data.train_x, self._data.train_y))
+            rows = own(torch.arange(own_samples(self._member, self._data)), self._member)
+            x, y = self._data.train_x[rows], self._data.train_y[rows]
+            self._train.append(evaluate(self._model, x, y))
 
     def _step(self, step: int, rows: Tensor) -> None:
         """Take one step; the loss kept is without penalties, the norm before clipping."""
@@ -102,7 +105,7 @@ class _Run:
 
         def closure() -> Tensor:
             self._optimizer.zero_grad(set_to_none=True)
-            loss = total = nn.functional.cross_entropy(self._model(x), y)
+            loss = total = losses(self._model(x)[None], y[None])[0]
             if self._penalties.any:
                 weights = (parameter[None] for parameter in self._model.parameters())
                 total = loss + self._penalties.of(weights)[0]
@@ -184,6 +187,5 @@ def evaluate(model: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]:
     """Return mean loss and accuracy on a whole split, in evaluation mode."""
     model.eval()
     with torch.no_grad():
-        logits = model(x)
-        loss = nn.functional.cross_entropy(logits, y)
-        return float(loss), float((logits.argmax(1) == y).double().mean())
+        outputs = model(x)[None]
+        return float(losses(outputs, y[None])), float(right(outputs, y[None]).double() / len(y))
