@@ -30,6 +30,29 @@ class Split:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Scaling:
+    """What standardises: (x / peak - mean) * scale, with a scale of 0 where x is constant."""
+
+    peak: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+
+    def apply(self, x: Array) -> NDArray[np.float32]:
+        """Return raw samples (N, ...) standardised, as float32."""
+        result = np.empty(x.shape, dtype=np.float32)
+        start = 0
+        for chunk in _chunks(x):
+            result[start : start + len(chunk)] = (chunk / self.peak - self.mean) * self.scale
+            start += len(chunk)
+        return result
+
+    def undo(self, x: Array) -> NDArray[np.float32]:
+        """Return the raw samples of standardised ones; what was constant comes back as it was."""
+        unscaled = np.divide(x, self.scale, out=np.zeros(x.shape), where=self.scale != 0)
+        return ((unscaled + self.mean) * self.peak).astype(np.float32)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Splits:
     """A data set, ready to train on.
 
@@ -37,6 +60,7 @@ class Splits:
         classes: name of each class, in the order of the labels.
         input_shape: shape of one sample: (features,) or (channels, height, width).
         source: where the data come from, in one line.
+        scaling: what turned raw samples into those of the splits; None where it is not known.
     """
 
     name: str
@@ -46,6 +70,7 @@ class Splits:
     classes: tuple[str, ...]
     input_shape: tuple[int, ...]
     source: str
+    scaling: Scaling | None = None
 
 
 def divide(
@@ -62,15 +87,17 @@ def divide(
     labels = np.asarray(y, dtype=np.int64)
     parts = stratified(labels, seed=seed)
     axes = (0, 2, 3) if x.ndim == 4 and name != "digits" else (0,)
-    train, validation, test = standardise(*(x[part] for part in parts), axes=axes)
+    scaling = scaling_of(x[parts[0]], axes)
+    train, validation, test = (Split(x=scaling.apply(x[part]), y=labels[part]) for part in parts)
     return Splits(
         name=name,
-        train=Split(x=train, y=labels[parts[0]]),
-        validation=Split(x=validation, y=labels[parts[1]]),
-        test=Split(x=test, y=labels[parts[2]]),
+        train=train,
+        validation=validation,
+        test=test,
         classes=tuple(classes),
         input_shape=tuple(x.shape[1:]),
         source=source,
+        scaling=scaling,
     )
 
 
@@ -151,8 +178,7 @@ def standardise(
 ) -> tuple[NDArray[np.float32], ...]:
     """Shift and scale to mean 0 and standard deviation 1, by statistics of `train` alone.
 
-    Statistics are float64 over chunks of samples, so that integers, huge and tiny values and sets
-    of several hundred megabytes are safe. What is constant in `train` becomes 0 everywhere.
+    What is constant in `train` becomes 0 everywhere.
 
     Args:
         train: (N, ...) with N at least 1.
@@ -161,6 +187,16 @@ def standardise(
 
     Returns:
         `train` and the others as float32.
+    """
+    scaling = scaling_of(train, axes)
+    return tuple(scaling.apply(array) for array in (train, *others))
+
+
+def scaling_of(train: Array, axes: tuple[int, ...] = (0,)) -> Scaling:
+    """Return what standardises by the statistics of `train`, (N, ...) with N at least 1.
+
+    They are float64 over chunks of samples, so that integers, huge and tiny values and sets of
+    several hundred megabytes are safe.
     """
     low = train.min(axis=axes, keepdims=True).astype(np.float64)
     high = train.max(axis=axes, keepdims=True).astype(np.float64)
@@ -175,16 +211,7 @@ def standardise(
     deviation = np.sqrt(variance)
     varies = (low < high) & (deviation > 0)
     scale = np.where(varies, 1 / np.where(varies, deviation, 1), 0)
-    return tuple(_applied(array, peak, mean, scale) for array in (train, *others))
-
-
-def _applied(array: Array, peak: Array, mean: Array, scale: Array) -> NDArray[np.float32]:
-    result = np.empty(array.shape, dtype=np.float32)
-    start = 0
-    for chunk in _chunks(array):
-        result[start : start + len(chunk)] = (chunk / peak - mean) * scale
-        start += len(chunk)
-    return result
+    return Scaling(peak=peak, mean=mean, scale=scale)
 
 
 def _chunks(array: Array) -> Iterator[Array]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from nndiag.datasets import fetch
-from nndiag.datasets.splits import Array, Split, Splits, standardise, stratified
+from nndiag.datasets.splits import Array, Split, Splits, scaling_of, stratified
 from nndiag.locales import _
 from nndiag.schema.errors import DataError
 from nndiag.schema.progress import Watch
@@ -63,7 +63,8 @@ def load(
     x_test, y_test, _classes = _read(kind, folder, name, train=False)
     parts = stratified(y, _TRAINING_SHARE, seed)
     axes = (0, 2, 3)
-    train, validation, test = standardise(x[parts[0]], x[parts[1]], x_test, axes=axes)
+    scaling = scaling_of(x[parts[0]], axes)
+    train, validation, test = map(scaling.apply, (x[parts[0]], x[parts[1]], x_test))
     return Splits(
         name=name,
         train=Split(x=train, y=y[parts[0]]),
@@ -74,6 +75,7 @@ def load(
         source=_("torchvision's {name} in {folder}, official test split").format(
             name=CLASSES[name], folder=folder
         ),
+        scaling=scaling,
     )
 
 

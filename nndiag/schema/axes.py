@@ -99,6 +99,14 @@ KINDS: Mapping[str, Kind] = {
     "residual": Kind(
         form="switch", help=to_translate("Add each hidden block's input to its output.")
     ),
+    "spatial_dropout": _share(
+        to_translate("Probability of zeroing a channel of a cnn."), optional=False
+    ),
+    "widths": Kind(
+        form="text",
+        optional=True,
+        help=to_translate("Units of each hidden layer, such as 512-256-128-64."),
+    ),
     "optimizer": _text(to_translate("Optimizer, such as sgd, momentum or adam.")),
     "lr": _positive(to_translate("Learning rate (default: the optimizer's)."), optional=False),
     "schedule": _text(to_translate("Schedule of the rate, such as cosine or step:50:0.5.")),
@@ -109,6 +117,34 @@ KINDS: Mapping[str, Kind] = {
     "weight_decay": _amount(to_translate("Weight decay of the optimizer."), optional=True),
     "clip_norm": _positive(to_translate("Clip the total gradient norm to this.")),
     "clip_value": _positive(to_translate("Clip each gradient entry to this.")),
+    "l1": _amount(to_translate("Penalty l1/N times the sum of absolute weights.")),
+    "l2": _amount(to_translate("Penalty l2/N times the squared norms of the weight matrices.")),
+    "noise": _amount(to_translate("Standard deviation of Gaussian noise on training inputs.")),
+    "patience": Kind(
+        form="integer",
+        low=1,
+        optional=True,
+        help=to_translate("Stop after so many evaluations without a better validation loss."),
+    ),
+    "min_delta": _amount(to_translate("By how much a validation loss must fall to be better.")),
+    "restore_best": Kind(
+        form="switch", help=to_translate("With patience: end with the best weights.")
+    ),
+    "train_samples": Kind(
+        form="integer",
+        low=1,
+        optional=True,
+        help=to_translate("Train on so many samples only, stratified."),
+    ),
+    "label_noise": _share(
+        to_translate("Share of training labels replaced by wrong ones."), optional=False
+    ),
+    "augment": Kind(
+        form="integer",
+        low=0,
+        high=1000,
+        help=to_translate("Add so many warped copies of each training image."),
+    ),
     "batch_size": _count(to_translate("Samples of a batch.")),
     "steps": _count(to_translate("Optimizer steps of every training.")),
 }

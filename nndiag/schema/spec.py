@@ -74,6 +74,8 @@ class NetworkSpec:
             `init="torch"`, which draws its own).
         dropout: probability of zeroing a hidden output.
         residual: add each hidden block's input to its output where shapes agree.
+        spatial_dropout: probability of zeroing a whole channel of a cnn.
+        widths: units of each hidden layer where they differ; empty: `width` for all.
     """
 
     net: str = "mlp"
@@ -85,6 +87,8 @@ class NetworkSpec:
     bias_std: float = 0.0
     dropout: float = 0.0
     residual: bool = False
+    spatial_dropout: float = 0.0
+    widths: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         require_choice("--net", self.net, NETS)
@@ -93,6 +97,20 @@ class NetworkSpec:
         require_range("--width", self.width, 1)
         require_range("--bias-std", self.bias_std, 0)
         require_range("--dropout", self.dropout, 0, 1, open_high=True)
+        require_range("--spatial-dropout", self.spatial_dropout, 0, 1, open_high=True)
+        for width in self.widths:
+            require_range("--widths", width, 1)
+        if self.widths and len(self.widths) != self.depth - 1:
+            raise UsageError(
+                _("--widths: got {count} hidden layers, but --depth {depth} has {hidden}").format(
+                    count=len(self.widths), depth=self.depth, hidden=self.depth - 1
+                )
+            )
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        """Units of each hidden layer of a feed-forward network."""
+        return self.widths or (self.width,) * (self.depth - 1)
 
     @property
     def recurrent(self) -> bool:

@@ -29,6 +29,8 @@ DEFAULTS: Mapping[str, Any] = {
     "bias_std": 0.0,
     "dropout": 0.0,
     "residual": False,
+    "spatial_dropout": 0.0,
+    "widths": None,
     "optimizer": "sgd",
     "schedule": "constant",
     "momentum": None,
@@ -38,10 +40,25 @@ DEFAULTS: Mapping[str, Any] = {
     "weight_decay": None,
     "clip_norm": None,
     "clip_value": None,
+    "l1": 0.0,
+    "l2": 0.0,
+    "noise": 0.0,
+    "patience": None,
+    "min_delta": 0.0,
+    "restore_best": True,
+    "train_samples": None,
+    "label_noise": 0.0,
+    "augment": 0,
     "batch_size": 64,
     "steps": 300,
 }
-_NETWORK = ("net", "depth", "width", "act", "init", "norm", "bias_std", "dropout", "residual")
+_NETWORK = (
+    *("net", "depth", "width", "act", "init", "norm", "bias_std", "dropout", "residual"),
+    "spatial_dropout",
+)
+#: Settings that make the training split, and those that a `training.members.Member` has too.
+OF_DATA = ("train_samples", "label_noise", "augment")
+OF_MEMBER = ("l1", "l2", "noise", "patience", "min_delta", "restore_best")
 _BETAS = (0.9, 0.999)
 #: Runs of a group at most: what is lost at worst when a process dies.
 GROUP = 24
@@ -60,6 +77,8 @@ def complete(given: Mapping[str, Any]) -> dict[str, Any]:
         if name not in KINDS:
             raise unknown_name(_("axis"), name, KINDS)
     found = {**DEFAULTS, **given}
+    if found["widths"] is not None and "depth" not in given:
+        found["depth"] = 1 + len(_widths(found["widths"]))
     if found["net"] in RECURRENT:
         found["depth"] = given.get("depth", 1)
     if found["net"] != "mlp":
@@ -126,7 +145,20 @@ def _check_schedule(text: str, folds: int | None) -> None:
 
 def network(configuration: Configuration) -> NetworkSpec:
     """Return the network of a complete configuration."""
-    return NetworkSpec(**{name: configuration[name] for name in _NETWORK})
+    facts = {name: configuration[name] for name in _NETWORK}
+    return NetworkSpec(**facts, widths=_widths(configuration["widths"]))
+
+
+def _widths(text: str | None) -> tuple[int, ...]:
+    parts = text.split("-") if text else []
+    if not all(part.isdigit() and int(part) for part in parts):
+        raise UsageError(
+            _(
+                "widths: got '{text}'; accepted: the units of each hidden layer, such as "
+                "512-256-128-64"
+            ).format(text=text)
+        )
+    return tuple(int(part) for part in parts)
 
 
 def optimizer(configuration: Configuration) -> OptimizerSpec:
@@ -181,9 +213,11 @@ def alike(run: Run) -> Hashable:
     The shapes of the network, the data, and what `training.members.Settings` fixes for all.
     """
     one = run.configuration
-    shape = tuple(one[name] for name in ("net", "depth", "width", "norm", "residual", "act"))
+    names = ("net", "depth", "width", "widths", "norm", "residual", "act", "spatial_dropout")
+    shape = tuple(one[name] for name in names)
+    made = tuple(one[name] for name in OF_DATA)
     return (
-        *(one["data"], run.split, run.fold, run.folds, shape, one["dropout"] > 0),
+        *(one["data"], run.split, run.fold, run.folds, made, shape, one["dropout"] > 0),
         *(one["optimizer"], one["steps"], one["batch_size"]),
     )
 

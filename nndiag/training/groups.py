@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -12,19 +13,23 @@ from torch import nn
 
 from nndiag import __version__, datasets, locales
 from nndiag.datasets.folds import hold_out
+from nndiag.datasets.scarcity import scarce
 from nndiag.datasets.splits import Splits
 from nndiag.locales import _
 from nndiag.schema.errors import RunError
 from nndiag.schema.spec import DataSpec
 from nndiag.schema.spec_sweep import Outcome, Run
 from nndiag.training import configurations, devices
+from nndiag.training.augmenting import augmented
 from nndiag.training.initial import first_batch
 from nndiag.training.members import Member, Record, Settings, TensorData
 from nndiag.training.population import Progress, train
 from nndiag.zoo import activations, initialisations, networks
 
 #: Evaluations on the validation split during a training.
-_EVALUATIONS = 10
+_EVALUATIONS = 20
+#: Parts of a group, a core each where there are enough; fixed, so that results do not depend on it.
+_SHARES = 2
 #: Steps at the end of a training whose mean is its training loss.
 _LAST = 0.05
 
@@ -47,7 +52,6 @@ def run_group(
         UsageError: what cannot be built, or data that cannot be read.
     """
     record, samples = record_of(runs, data=data, device=device, progress=progress)
-    tail = max(1, round(_LAST * len(record.loss)))
     return [
         Outcome(
             run=run,
@@ -56,7 +60,7 @@ def run_group(
                 "val_loss": float(record.val_loss[-1, place]),
                 "test_accuracy": float(record.test_accuracy[place]),
                 "test_loss": float(record.test_loss[place]),
-                "train_loss": float(record.loss[-tail:, place].mean()),
+                "train_loss": last_loss(record, place),
                 "samples": samples,
             },
             diverged=bool(record.diverged[place]),
@@ -66,48 +70,77 @@ def run_group(
     ]
 
 
+def last_loss(record: Record, place: int) -> float:
+    """Return the mean loss over the last 5 % of the steps that a member took."""
+    ended = int(record.stopped[place])
+    taken = record.loss[: None if ended < 0 else ended, place]
+    return float(taken[-max(1, round(_LAST * len(taken))) :].mean())
+
+
 def record_of(
     runs: Sequence[Run],
     *,
     data: DataSpec | None = None,
     device: str = "auto",
     progress: Progress | None = None,
-    eval_every: int | None = None,
+    probe_every: int = 0,
+    eval_train: bool = False,
 ) -> tuple[Record, int]:
-    """Train runs of one structure together; return the whole record and the test split's size."""
-    splits, tensors = _loaded(
-        replace(data or DataSpec(), name=runs[0].configuration["data"]),
-        (runs[0].split, runs[0].fold, runs[0].folds),
-        devices.resolve(device),
-    )
+    """Train runs of one structure together; return the whole record and the test split's size.
+
+    Args:
+        probe_every, eval_train: as in `training.members.Settings`; neither changes a training.
+    """
+    splits, tensors = loaded(runs[0], data or DataSpec(), devices.resolve(device))
+    settings = _settings(runs[0].configuration)
     record = train(
         _builder(runs, splits, tensors.train_x.device),
         [_member(run) for run in runs],
-        _settings(runs[0].configuration, eval_every),
+        replace(settings, probe_every=probe_every, eval_train=eval_train),
         tensors,
         progress,
     )
     return record, len(tensors.test_y)
 
 
+def loaded(run: Run, data: DataSpec, device: torch.device) -> tuple[Splits, TensorData]:
+    """Return what a run trains and is tested on.
+
+    Args:
+        data: with `root` and `target` of the user's; its name is that of the configuration.
+    """
+    one = run.configuration
+    made = tuple(one[name] for name in configurations.OF_DATA)
+    return _loaded(replace(data, name=one["data"]), (run.split, run.fold, run.folds), made, device)
+
+
 @lru_cache(maxsize=4)
 def _loaded(
-    data: DataSpec, part: tuple[int, int | None, int | None], device: torch.device
+    data: DataSpec,
+    part: tuple[int, int | None, int | None],
+    made: tuple[int | None, float, int],
+    device: torch.device,
 ) -> tuple[Splits, TensorData]:
     split, fold, folds = part
+    samples, label_noise, copies = made
     splits = datasets.load(data, seed=split)
     if fold is not None and folds is not None:
         splits = hold_out(splits, fold, folds, split)
+    if samples is not None or label_noise:
+        splits = scarce(splits, samples, label_noise, split)
+    if copies:
+        splits = augmented(splits, copies, split)
     return splits, TensorData.of(splits, device)
 
 
-def _settings(configuration: Mapping[str, Any], eval_every: int | None) -> Settings:
+def _settings(configuration: Mapping[str, Any]) -> Settings:
     steps = configuration["steps"]
     return Settings(
         optimizer=configuration["optimizer"],
         steps=steps,
         batch_size=configuration["batch_size"],
-        eval_every=eval_every or max(1, steps // _EVALUATIONS),
+        eval_every=max(1, steps // _EVALUATIONS),
+        shares=_SHARES,
     )
 
 
@@ -121,6 +154,7 @@ def _member(run: Run) -> Member:
         schedule=run.configuration["schedule"],
         clip_norm=spec.clip_norm,
         clip_value=spec.clip_value,
+        **{name: run.configuration[name] for name in configurations.OF_MEMBER},
     )
 
 
@@ -161,6 +195,10 @@ def task(group: Sequence[Run], data: DataSpec, device: str) -> dict[str, Any]:
     }
 
 
+#: Groups of one process take turns: they share torch's random numbers and number of threads.
+_TURN = threading.Lock()
+
+
 def work(asked: Mapping[str, Any], progress: Progress | None = None) -> list[dict[str, Any]]:
     """Do a task, in whatever process; return metrics, divergence and seconds of each run.
 
@@ -174,12 +212,13 @@ def work(asked: Mapping[str, Any], progress: Progress | None = None) -> list[dic
                 theirs=_spelled(versions()), ours=_spelled(asked["versions"])
             )
         )
-    outcomes = run_group(
-        [Run(**run) for run in asked["runs"]],
-        data=DataSpec(**asked["data"]),
-        device=asked["device"],
-        progress=progress,
-    )
+    with _TURN:
+        outcomes = run_group(
+            [Run(**run) for run in asked["runs"]],
+            data=DataSpec(**asked["data"]),
+            device=asked["device"],
+            progress=progress,
+        )
     return [
         {"metrics": dict(one.metrics), "diverged": one.diverged, "seconds": one.seconds}
         for one in outcomes

@@ -35,6 +35,14 @@ def check(spec: NetworkSpec) -> None:
     if spec.net in _GATED:
         _require_fixed(spec.net, "--act", spec.act, default_act(spec.net))
         _require_fixed(spec.net, "--norm", spec.norm, "none")
+    for option, given in (("--widths", spec.widths), ("--spatial-dropout", spec.spatial_dropout)):
+        accepted = ("mlp", "cnn") if option == "--widths" else ("cnn",)
+        if given and spec.net not in accepted:
+            raise UsageError(
+                _("{option}: has a meaning for {nets} only; got --net {net}").format(
+                    option=option, nets=", ".join(accepted), net=spec.net
+                )
+            )
     if spec.recurrent and init.needs_batch:
         raise UsageError(
             _("--init: {init} is defined for feed-forward networks; got --net {net}").format(
@@ -82,11 +90,11 @@ def _mlp(spec: NetworkSpec, input_shape: tuple[int, ...], classes: int) -> _Name
     features = 1
     for size in input_shape:
         features *= size
-    for index in range(1, spec.depth):
+    for index, width in enumerate(spec.hidden, start=1):
         with SkipInit():
-            layer = nn.Linear(features, spec.width)
-        yield from _hidden(spec, index, "fc", layer, agree=features == spec.width)
-        features = spec.width
+            layer = nn.Linear(features, width)
+        yield from _hidden(spec, index, "fc", layer, agree=features == width)
+        features = width
     with SkipInit():
         yield f"fc{spec.depth}", nn.Linear(features, classes)
 
@@ -104,11 +112,11 @@ def _cnn(spec: NetworkSpec, input_shape: tuple[int, ...], classes: int) -> _Name
             ).format(shape=tuple(input_shape))
         )
     channels = input_shape[0]
-    for index in range(1, spec.depth):
+    for index, width in enumerate(spec.hidden, start=1):
         with SkipInit():
-            layer = nn.Conv2d(channels, spec.width, 3, padding=1)
-        yield from _hidden(spec, index, "conv", layer, agree=channels == spec.width)
-        channels = spec.width
+            layer = nn.Conv2d(channels, width, 3, padding=1)
+        yield from _hidden(spec, index, "conv", layer, agree=channels == width)
+        channels = width
     yield "pool", nn.AdaptiveAvgPool2d(1)
     yield "flatten", nn.Flatten()
     with SkipInit():
@@ -124,7 +132,7 @@ def _hidden(spec: NetworkSpec, index: int, kind: str, layer: nn.Module, *, agree
     from nndiag.zoo.modules import Residual
 
     block = OrderedDict([(f"{kind}{index}", layer)])
-    norm = normalisations.build(spec.norm, spec.width, image=kind == "conv")
+    norm = normalisations.build(spec.norm, spec.hidden[index - 1], image=kind == "conv")
     if norm is not None:
         block[f"norm{index}"] = norm
     block[f"act{index}"] = activations.parse(spec.act).build()
@@ -132,6 +140,10 @@ def _hidden(spec: NetworkSpec, index: int, kind: str, layer: nn.Module, *, agree
         from torch import nn
 
         block[f"dropout{index}"] = nn.Dropout(spec.dropout)
+    if spec.spatial_dropout:
+        from torch import nn
+
+        block[f"spatial_dropout{index}"] = nn.Dropout2d(spec.spatial_dropout)
     if spec.residual and agree:
         yield f"block{index}", Residual(block)
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+from dataclasses import replace
 
 import pytest
 import torch
@@ -358,3 +359,43 @@ def test_layer_norm_of_images_spans_channels_and_pixels() -> None:
     torch.testing.assert_close(
         outputs[0].var((1, 2, 3), correction=0), torch.ones(5), atol=1e-3, rtol=0
     )
+
+
+def test_widths_of_their_own() -> None:
+    spec = NetworkSpec(depth=4, widths=(5, 4, 3), norm="batch", act="relu", init="he_normal")
+    model = networks.build(spec, (1, 8, 8), 10)
+    shapes = [tuple(m.weight.shape) for m in model.modules() if isinstance(m, nn.Linear)]
+    assert shapes == [(5, 64), (4, 5), (3, 4), (10, 3)]
+    assert [m.num_features for m in model.modules() if isinstance(m, nn.BatchNorm1d)] == [5, 4, 3]
+    convolved = networks.build(replace(spec, net="cnn"), (1, 8, 8), 10)
+    assert [m.out_channels for m in convolved.modules() if isinstance(m, nn.Conv2d)] == [5, 4, 3]
+
+
+def test_spatial_dropout_drops_channels() -> None:
+    spec = NetworkSpec(net="cnn", depth=2, width=6, act="relu", spatial_dropout=0.5)
+    model = networks.build(spec, (1, 8, 8), 10)
+    (layer,) = (m for m in model.modules() if isinstance(m, nn.Dropout2d))
+    assert layer.p == 0.5
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"depth": 3, "widths": (5, 4, 3)},
+            "--widths: got 3 hidden layers, but --depth 3 has 2",
+        ),
+        (
+            {"net": "rnn", "depth": 2, "widths": (5,)},
+            "--widths: has a meaning for mlp, cnn only; got --net rnn",
+        ),
+        (
+            {"spatial_dropout": 0.2},
+            "--spatial-dropout: has a meaning for cnn only; got --net mlp",
+        ),
+    ],
+)
+def test_shapes_that_make_no_sense(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        networks.check(NetworkSpec(**fields))  # type: ignore[arg-type]
+    assert str(error.value) == message
