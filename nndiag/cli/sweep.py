@@ -56,7 +56,7 @@ def sweep(
         str,
         typer.Option(
             metavar="PLACE",
-            help=_("Where they train: local, processes, processes:N, dask:ADDRESS."),
+            help=_("Where: local, processes, processes:N, dask:ADDRESS."),
         ),
     ] = "local",
     name: Annotated[

@@ -59,6 +59,8 @@ def speak(group: TyperGroup) -> None:
         for name, text in _TITLES.items():
             setattr(rich_utils, name, _(text))
     for command in (group, *group.commands.values()):
+        if isinstance(command, TyperGroup) and command is not group:
+            speak(command)
         # Typer makes the help option once, with the names that it finds in the first context.
         context = command.make_context(
             command.name, [], resilient_parsing=True, help_option_names=HELP_NAMES

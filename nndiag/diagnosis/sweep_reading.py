@@ -17,6 +17,7 @@ Row = Mapping[str, Any]
 _MATTERS, _HARDLY = 0.1, 0.01
 #: Share left for interactions from which on no axis should be chosen alone.
 _INTERACTS = 0.25
+_LEVEL = 0.05
 
 
 def reading(found: Mapping[str, Any], spec: SweepSpec) -> list[str]:
@@ -38,6 +39,44 @@ def reading(found: Mapping[str, Any], spec: SweepSpec) -> list[str]:
         *_diverged(rows, found["marginals"]),
         *_failed(found["failed"]),
     ]
+
+
+def comparison(found: Mapping[str, Any]) -> list[str]:
+    """Return the sentences on stored sweeps: the best of all, and each against the first.
+
+    Args:
+        found: `metric`, `rows` and `pairs`.
+    """
+    metric, sign = found["metric"], 1 if found["higher_is_better"] else -1
+    best = max(found["rows"], key=lambda row: sign * row[metric].mean)
+    text = _("Best {metric}: {value} in {sweep} with {label}.").format(
+        metric=metric_name(metric),
+        value=_with_interval(best[metric], metric),
+        sweep=best["label"],
+        label=best["best"],
+    )
+    return [text, *(_pair(pair, metric, sign) for pair in found["pairs"])]
+
+
+def _pair(pair: Row, metric: str, sign: int) -> str:
+    names = {"second": pair["label"], "first": pair["against"]}
+    if not pair["shared"]:
+        return _("{second} and {first} share no training: only their best can be compared.").format(
+            **names
+        )
+    if pair["p_value"] >= _LEVEL:
+        return _(
+            "Over the {shared} trainings that {second} and {first} share no difference is shown "
+            "(paired t-test, 5 %)."
+        ).format(shared=pair["shared"], **names)
+    gain = pair["difference"]
+    if sign * gain.mean < 0:
+        names = {"second": names["first"], "first": names["second"]}
+    if gain.mean < 0:
+        gain = Interval(-gain.mean, -gain.high, -gain.low)
+    return _(
+        "Over the {shared} trainings that they share {second} is better than {first} by {gain}."
+    ).format(shared=pair["shared"], gain=_gain(gain, metric), **names)
 
 
 def metric_name(metric: str) -> str:

@@ -11,11 +11,12 @@ from nndiag.store import summaries
 from nndiag.store.summaries import Reached, Tried
 
 
-def sweep_result(spec: SweepSpec, reached: Sequence[Reached]) -> dict[str, Any]:
+def sweep_result(spec: SweepSpec, reached: Sequence[Reached], planned: int) -> dict[str, Any]:
     """Return rows, effects of the axes, rungs and the reading.
 
     Args:
         reached: the rungs, the first one first; at least one.
+        planned: trainings that they ask for.
     """
     first = reached[0].tried
     effects = summaries.marginals(spec, first) if first else []
@@ -29,7 +30,7 @@ def sweep_result(spec: SweepSpec, reached: Sequence[Reached]) -> dict[str, Any]:
         "data": sorted({one.configuration["data"] for one in first}),
         "shared": _shared(spec, first),
         "trainings": sum(rung.done for rung in reached),
-        "planned": sum(rung.planned for rung in reached),
+        "planned": planned,
         "rows": _rows(spec, reached),
         "marginals": effects,
         "heat": summaries.heat_map(spec, first, effects),

@@ -64,7 +64,7 @@ def run(
         result={
             "sweep": session.sweep.name,
             "store": str(session.store.folder),
-            **sweep_result(spec, reached),
+            **sweep_result(spec, reached, session.planned),
             "resumed": session.known,
             "interrupted": session.interrupted,
         },

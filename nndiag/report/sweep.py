@@ -28,6 +28,8 @@ from nndiag.schema.result import Result
 #: Configurations shown; the store has them all.
 _MOST_ROWS = 15
 _BAR = 30
+#: Settings that are said also where nobody asked for them.
+_ALWAYS = ("data", "net", "depth", "width", "act", "optimizer", "lr", "batch_size", "steps")
 
 
 def sweep(result: Result) -> RenderableType:
@@ -58,7 +60,7 @@ def _header(result: Result, width: int, glyphs: Glyphs) -> Lines:
         _("shared"): ", ".join(
             f"{name} {setting_text(value)}"
             for name, value in found["shared"].items()
-            if value not in (0.0, "none", "constant")
+            if name in _ALWAYS or name in spec["base"]
         ),
         _("run"): _run(result),
     }
@@ -107,24 +109,15 @@ def _columns(found: Row, rows: Sequence[Row], glyphs: Glyphs) -> list[Column]:
     other = metric.replace("val_", "test_")
 
     def measured(name: str, **facts: Any) -> Column:
-        return column(
-            metric_title(name),
-            rows,
-            lambda row: metric_interval(row[name], name, glyphs.plus_minus),
-            **facts,
-        )
+        def cell(row: Row) -> str:
+            return metric_interval(row[name], name, glyphs.plus_minus)
 
-    columns = [
-        column(
-            axis["name"],
-            rows,
-            lambda row, n=axis["name"]: setting_text(row[n]),
-            left=True,
-            group=" ",
-        )
-        for axis in found["axes"]
-        if axis["name"] in rows[0]
-    ]
+        return column(metric_title(name), rows, cell, **facts)
+
+    def varied(name: str) -> Column:
+        return column(name, rows, lambda row: setting_text(row[name]), left=True, group=" ")
+
+    columns = [varied(axis["name"]) for axis in found["axes"] if axis["name"] in rows[0]]
     columns.append(measured(metric))
     if "fold_spread" in rows[0]:
         columns += [

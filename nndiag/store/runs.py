@@ -168,11 +168,7 @@ class Store:
         if len(begun) == 1:
             return begun[0]
         if not sweeps:
-            raise UsageError(
-                _("{option}: no sweep is stored in {folder}").format(
-                    option=option, folder=self.folder
-                )
-            )
+            raise no_sweeps(self.folder)
         raise unknown_name(option, name, [sweep.name for sweep in sweeps])
 
     def _find(self, condition: str, value: str) -> Sweep | None:
@@ -199,12 +195,24 @@ class Store:
             ) from None
 
 
+def no_sweeps(folder: Path) -> UsageError:
+    """Return the error for a name where nothing is stored."""
+    return UsageError(
+        _("no sweep is stored in {folder}; NNDIAG_HOME names another folder").format(
+            folder=folder.absolute()
+        )
+    )
+
+
 def resumed(name: str, folder: Path | None = None) -> tuple[SweepSpec, str]:
     """Return spec and name of a stored sweep, to go on with it.
 
     Raises:
         UsageError: there is none of that name.
     """
+    folder = folder or database.home()
+    if not database.exists(folder):
+        raise no_sweeps(folder)
     with Store(folder) as store:
         sweep = store.get(name, "--resume")
     return sweep.spec, sweep.name

@@ -6,7 +6,7 @@ Axes: C configuration, U unit of repetition (a seed; under cross-validation a fo
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ _LEVEL = 0.05
 
 @dataclass(frozen=True)
 class Tried:
-    """A configuration with its runs, those that failed left out."""
+    """A configuration with its runs, by fold and seed; those that failed are left out."""
 
     configuration: Configuration
     outcomes: tuple[Outcome, ...]
@@ -46,10 +46,10 @@ class Tried:
         weights = [one.metrics["samples"] for one in self.outcomes]
         return float(np.average([one.score(metric) for one in self.outcomes], weights=weights))
 
-    def order(self, metric: str) -> tuple[float, float]:
+    def order(self, metric: str) -> tuple[float, float, str]:
         """Return what sorts configurations, best first: the metric, then the validation loss."""
         sign = -1.0 if METRICS[metric] else 1.0
-        return sign * self.mean(metric), self.mean("val_loss")
+        return sign * self.mean(metric), self.mean("val_loss"), _text(self.configuration)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,14 +58,21 @@ class Reached:
 
     Attributes:
         steps: of its trainings; 0 without halving.
-        planned: runs that it asks for.
         failed: runs that ended with an error.
     """
 
     steps: int
-    planned: int
     tried: Sequence[Tried]
     failed: Sequence[Outcome]
+
+    @classmethod
+    def of(cls, outcomes: Sequence[Outcome], steps: int = 0) -> Reached:
+        """Gather runs, in whatever order they ended."""
+        return cls(
+            steps=steps,
+            tried=tried([one for one in outcomes if not one.error]),
+            failed=[one for one in outcomes if one.error],
+        )
 
     @property
     def done(self) -> int:
@@ -74,11 +81,22 @@ class Reached:
 
 
 def tried(outcomes: Sequence[Outcome]) -> list[Tried]:
-    """Return the configurations of runs that did not fail, in the order in which they came."""
+    """Return the configurations of runs that did not fail; the order of the runs has no say."""
     found: dict[str, list[Outcome]] = {}
     for one in outcomes:
-        found.setdefault(repr(sorted(one.run.configuration.items())), []).append(one)
-    return [Tried(runs[0].run.configuration, tuple(runs)) for runs in found.values()]
+        found.setdefault(_text(one.run.configuration), []).append(one)
+    return [
+        Tried(runs[0].run.configuration, tuple(sorted(runs, key=_unit)))
+        for _name, runs in sorted(found.items())
+    ]
+
+
+def _text(configuration: Configuration) -> str:
+    return repr(sorted(configuration.items()))
+
+
+def _unit(one: Outcome) -> tuple[int, int]:
+    return one.run.fold or 0, one.run.seed
 
 
 def ranked(configurations: Sequence[Tried], metric: str) -> list[Tried]:
@@ -103,7 +121,7 @@ def _row(one: Tried, names: Sequence[str], p_value: float, spec: SweepSpec) -> d
         "label": label(one.configuration, names),
         **{name: one.configuration[name] for name in names},
         "steps": one.configuration["steps"],
-        **{metric: _interval(one.by_unit(metric).values()) for metric in METRICS},
+        **{metric: mean_of(one.by_unit(metric).values()) for metric in METRICS},
         "diverged": sum(outcome.diverged for outcome in one.outcomes),
         "runs": len(one.outcomes),
         "seconds": float(np.mean([outcome.seconds for outcome in one.outcomes])),
@@ -132,9 +150,10 @@ def _against_best(ordered: Sequence[Tried], metric: str) -> list[float]:
     return [1.0, *holm(raw)]
 
 
-def _interval(values: Any) -> Interval:
+def mean_of(values: Iterable[float]) -> Interval:
+    """Return the mean with its 95 % interval; infinite where a run diverged."""
     array = np.asarray(list(values), dtype=float)
-    if np.isinf(array).any():  # a run diverged: the mean loss is infinite, and that is certain
+    if np.isinf(array).any():
         return Interval(math.inf, math.inf, math.inf)
     return interval(array)
 
@@ -189,7 +208,7 @@ def _levels(axis: Axis, configurations: Sequence[Tried]) -> list[_Level]:
     for one in configurations:
         groups.setdefault(one.configuration[axis.name], []).append(one)
     numeric = KINDS[axis.name].form in ("integer", "number") and None not in groups
-    order = sorted(groups) if numeric else list(groups)
+    order = sorted(groups) if numeric else [value for value in axis.values if value in groups]
     if not numeric or len(groups) <= _MOST_VALUES:
         return [_Level(value_text(value), value, tuple(groups[value])) for value in order]
     ordered = [one for value in order for one in groups[value]]
@@ -221,7 +240,7 @@ def _marginal(
     means = [float(np.mean(list(one.values()))) for one in values]
     best, worst = _ends(means, metric)
     shared = [unit for unit in values[best] if unit in values[worst]]
-    effect = _interval([_gap(values[best][unit], values[worst][unit], metric) for unit in shared])
+    effect = mean_of([_gap(values[best][unit], values[worst][unit], metric) for unit in shared])
     return {
         "axis": axis.name,
         "share": _share(levels, configurations, metric),
@@ -232,7 +251,7 @@ def _marginal(
             {
                 "label": level.label,
                 axis.name: level.value,
-                metric: _interval(one.values()),
+                metric: mean_of(one.values()),
                 "configurations": len(level.members),
                 "diverged": sum(o.diverged for member in level.members for o in member.outcomes),
                 "runs": sum(len(member.outcomes) for member in level.members),
@@ -300,9 +319,9 @@ def _cell(row: _Level, column: _Level, metric: str) -> float | None:
 
 def paired(first: Sequence[Tried], second: Sequence[Tried], metric: str) -> list[float]:
     """Return the differences second - first over the configurations and units in both."""
-    known = {repr(sorted(one.configuration.items())): one.by_unit(metric) for one in first}
+    known = {_text(one.configuration): one.by_unit(metric) for one in first}
     found = []
     for one in second:
-        own = known.get(repr(sorted(one.configuration.items())), {})
+        own = known.get(_text(one.configuration), {})
         found += [value - own[unit] for unit, value in one.by_unit(metric).items() if unit in own]
     return found

@@ -6,7 +6,8 @@ stream what is done.
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
+import multiprocessing
 import os
 import queue
 import signal
@@ -16,7 +17,6 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
 from typing import Any
 
 from nndiag.locales import _
@@ -233,7 +233,7 @@ class _Worker:
 
     def run(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         if self._pool is None:
-            context = get_context("spawn")  # torch does not survive a fork
+            context = multiprocessing.get_context("spawn")  # torch does not survive a fork
             self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_prepare)
             self.process_id = self._pool.submit(os.getpid).result()
         if self._killed:
@@ -255,9 +255,18 @@ class _Worker:
 def _prepare() -> None:
     """Set a worker up: Ctrl-C is the parent's affair, and one core is its share."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     import torch
 
     torch.set_num_threads(1)
+
+
+def _end_with_parent() -> None:
+    """Wait for the parent's death, also by SIGKILL, and die with it instead of waiting for work."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from nndiag.schema.spec_sweep import Outcome, Run, SweepSpec
-from nndiag.store.summaries import Reached, ranked, tried
+from nndiag.store.summaries import Reached, ranked
 from nndiag.training import configurations
 
 #: The longest training over the shortest: below that a training says little about its end.
@@ -58,12 +58,7 @@ def climb(
             asked = [{**one, "steps": rung.steps} for one in asked]
         runs = configurations.runs(spec, asked)
         outcomes = outcomes_of(runs, f"{place}/{len(plan)}")
-        reached = Reached(
-            steps=rung.steps,
-            planned=len(runs),
-            tried=tried([one for one in outcomes if not one.error]),
-            failed=[one for one in outcomes if one.error],
-        )
+        reached = Reached.of(outcomes, rung.steps)
         yield reached
         asked = [dict(one.configuration) for one in ranked(reached.tried, spec.metric)]
         asked = asked[: -(-rung.configurations // 2)]
