@@ -12,13 +12,23 @@ from typer.exceptions import TyperException
 
 from nndiag import __version__, locales
 from nndiag.cli import typer_words
-from nndiag.cli.outcome import INTERRUPTED_EXIT
+from nndiag.cli.outcome import ARGUMENTS, INTERRUPTED_EXIT
 from nndiag.schema.errors import NndiagError
 
 
 def build() -> TyperGroup:
     """Assemble the commands, in the language in use."""
-    from nndiag.cli import compare, diagnose, gradients, principles, transfer
+    from nndiag.cli import (
+        compare,
+        diagnose,
+        gradients,
+        lessons,
+        principles,
+        runs,
+        summary,
+        sweep,
+        transfer,
+    )
 
     app = typer.Typer(
         name="nndiag",
@@ -84,6 +94,15 @@ def build() -> TyperGroup:
         help=locales._("Batch, mini-batch and stochastic gradient descent on the same surface."),
     )(principles.descent)
     app.command(
+        name="sweep",
+        help=locales._("Trains every combination of settings, keeps the runs, and compares them."),
+    )(sweep.sweep)
+    app.add_typer(runs.commands(), name="runs", help=locales._("Reads the store of sweeps."))
+    app.command(
+        name="summary",
+        help=locales._("Lists the layers of a network: output, parameters, operations."),
+    )(summary.summary)
+    app.command(
         name="transfer",
         help=locales._("Measures what a pre-trained backbone gives, by strategy, against scratch."),
     )(transfer.transfer)
@@ -91,6 +110,15 @@ def build() -> TyperGroup:
         name="predict",
         help=locales._("Says what a network that transfer --save wrote sees in images."),
     )(transfer.predict)
+    app.command(name="lessons", help=locales._("Lists the short lessons, one for every symptom."))(
+        lessons.lessons
+    )
+    app.command(
+        name="explain",
+        help=locales._(
+            "Explains a symptom or a topic in a minute: what, formula, what to look at."
+        ),
+    )(lessons.explain)
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
     typer_words.speak(group)
@@ -100,6 +128,7 @@ def build() -> TyperGroup:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    ARGUMENTS.set(tuple(arguments))
     try:
         locales.use(_language(arguments))
         code = build()(args=arguments, prog_name="nndiag", standalone_mode=False)

@@ -6,6 +6,7 @@ metadata; reading it loads neither torch nor torchvision.
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 import re
@@ -169,12 +170,12 @@ def outline(name: str, **chosen: Any) -> nn.Module:
 
 
 def _of_user(name: str, option: str) -> nn.Module:
-    """Call a factory that takes no arguments, or take a module as it is."""
+    """Call a factory that takes no arguments, or copy a module."""
     from torch import nn
 
     found = resolve_import(name, option)
     if isinstance(found, nn.Module):
-        return found
+        return copy.deepcopy(found)
     try:
         model = found()
     except Exception as error:  # a user's factory may raise anything
