@@ -77,12 +77,13 @@ def compare_optimizers(
     target: options.Target = None,
     json: options.JsonPath = None,
     plot: options.PlotPath = None,
+    report: options.ReportPath = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     fail_on: options.FailOn = None,
     lang: options.Language = None,
 ) -> int:
-    outputs = Outputs(json=json, plot=plot, fail_on=fail_on)
+    outputs = Outputs(json=json, plot=plot, report=report, fail_on=fail_on)
     if trajectory:
         return _trajectories(
             context, outputs, _names(optimizers, PATHS), surface, steps, seeds, seed
@@ -120,7 +121,7 @@ def compare_optimizers(
 #: What --trajectory takes beside its own options.
 _WITH_TRAJECTORY = {
     *("trajectory", "surface", "optimizers", "steps", "seeds", "seed"),
-    *("json", "plot", "fail_on", "lang"),
+    *("json", "plot", "report", "fail_on", "lang"),
 }
 #: Drawn by default: one for each idea (plain, inertia, adaptivity).
 PATHS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
@@ -201,12 +202,13 @@ def compare_fixes(
     target: options.Target = None,
     json: options.JsonPath = None,
     plot: options.PlotPath = None,
+    report: options.ReportPath = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     fail_on: options.FailOn = None,
     lang: options.Language = None,
 ) -> int:
-    outputs = Outputs(json=json, plot=plot, fail_on=fail_on)
+    outputs = Outputs(json=json, plot=plot, report=report, fail_on=fail_on)
     own = (depth, width, act, init) != (None,) * 4 or net != "mlp" or norm != "none"
     if own and problem is not None:
         raise UsageError(

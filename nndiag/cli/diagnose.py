@@ -55,6 +55,7 @@ def diagnose(
     ] = False,
     json: options.JsonPath = None,
     plot: options.PlotPath = None,
+    report: options.ReportPath = None,
     sarif: Annotated[
         Path | None,
         typer.Option("--sarif", metavar="PATH", help=_("Write the findings as SARIF 2.1.0.")),
@@ -62,7 +63,7 @@ def diagnose(
     fail_on: options.FailOn = None,
     lang: options.Language = None,
 ) -> int:
-    outputs = Outputs(json=json, plot=plot, fail_on=fail_on)
+    outputs = Outputs(json=json, plot=plot, report=report, fail_on=fail_on)
     spec = DiagnoseSpec(
         script=script,
         args=tuple(args or ()),

@@ -73,12 +73,13 @@ def gradients(
     ] = False,
     json: options.JsonPath = None,
     plot: options.PlotPath = None,
+    report: options.ReportPath = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     fail_on: options.FailOn = None,
     lang: options.Language = None,
 ) -> int:
-    outputs = Outputs(json=json, plot=plot, fail_on=fail_on)
+    outputs = Outputs(json=json, plot=plot, report=report, fail_on=fail_on)
     network = network_spec(
         net, depth, width, act, init, norm, residual=residual, bias_std=bias_std, dropout=dropout
     )
@@ -100,7 +101,7 @@ def gradients(
     from nndiag.report import tables
 
     with display() as shown:
-        result = experiment.run(spec, watch=shown, distributions=plot is not None)
+        result = experiment.run(spec, watch=shown, distributions=outputs.drawn)
     code = outputs.deliver(result, tables.gradients(result, all_layers=all_layers))
     interrupted = result.result.get("training", {}).get("interrupted", False)
     return INTERRUPTED_EXIT if interrupted else code

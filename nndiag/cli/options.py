@@ -17,6 +17,10 @@ PlotPath = Annotated[
     Path | None,
     typer.Option("--plot", metavar="PATH", help=_("Draw the figure: png, svg, pdf or html.")),
 ]
+ReportPath = Annotated[
+    Path | None,
+    typer.Option("--report", metavar="PATH", help=_("Write a page to read and keep: html.")),
+]
 Seed = Annotated[int, typer.Option(help=_("First seed; the run repeats exactly."))]
 Device = Annotated[str, typer.Option(help=_("auto, cpu, cuda or mps."))]
 Language = Annotated[

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 FINDINGS_EXIT = 3
 INTERRUPTED_EXIT = 130
+#: What was typed after `nndiag`; a result keeps it, so that it can be repeated.
+ARGUMENTS: ContextVar[tuple[str, ...]] = ContextVar("ARGUMENTS", default=())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,26 +30,42 @@ class Outputs:
 
     json: Path | None = None
     plot: Path | None = None
+    report: Path | None = None
     fail_on: str | None = None
 
     def __post_init__(self) -> None:
         if self.fail_on not in (None, "warning", "critical"):
             raise unknown_name("--fail-on", str(self.fail_on), ["warning", "critical"])
-        for option, path in (("--json", self.json), ("--plot", self.plot)):
-            if path is not None and str(path) != "-":
+        for option, path in (
+            ("--json", self.json),
+            ("--plot", self.plot),
+            ("--report", self.report),
+        ):
+            if path is not None and (option, str(path)) != ("--json", "-"):
                 require_writable(option, path)
-        if self.plot is not None:
+        if self.drawn:
             from nndiag.report import plot
 
-            plot.check_path(self.plot)
+            if self.plot is not None:
+                plot.check_path(self.plot)
+            if self.report is not None:
+                plot.check_path(self.report, "--report", suffixes=[".html"])
 
     @property
     def to_stdout(self) -> bool:
         """Whether stdout belongs to the JSON text alone."""
         return str(self.json) == "-"
 
+    @property
+    def drawn(self) -> bool:
+        """Whether a figure is made of the result."""
+        return self.plot is not None or self.report is not None
+
     def deliver(self, result: Result, view: RenderableType, console: Console | None = None) -> int:
         """Show and save the result; return the exit code."""
+        if typed := ARGUMENTS.get():
+            command = shlex.join(["nndiag", *typed])
+            result = replace(result, environment={**result.environment, "command": command})
         if not self.to_stdout:
             from rich.console import Console
 
@@ -56,6 +76,15 @@ class Outputs:
             from nndiag.report import plot
 
             print(_("figure: {path}").format(path=plot.write(result, self.plot)), file=sys.stderr)
+        if self.report is not None:
+            from nndiag.report import page
+
+            print(
+                _("report: {path}").format(
+                    path=page.write({self.report.stem: result}, self.report)
+                ),
+                file=sys.stderr,
+            )
         return self._exit_code(result)
 
     def _write_json(self, result: Result) -> None:

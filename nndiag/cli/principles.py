@@ -40,10 +40,11 @@ def perceptron(
     seeds: Seeds = 20,
     json: options.JsonPath = None,
     plot: options.PlotPath = None,
+    report: options.ReportPath = None,
     seed: options.Seed = 0,
     lang: options.Language = None,
 ) -> int:
-    outputs = Outputs(json=json, plot=plot)
+    outputs = Outputs(json=json, plot=plot, report=report)
     given = numbers("--weights", weights)
     usual = PerceptronSpec.at if len(given) == 2 else ()
     spec = PerceptronSpec(
@@ -80,10 +81,11 @@ def ewma(
     seeds: Seeds = 20,
     json: options.JsonPath = None,
     plot: options.PlotPath = None,
+    report: options.ReportPath = None,
     seed: options.Seed = 0,
     lang: options.Language = None,
 ) -> int:
-    outputs = Outputs(json=json, plot=plot)
+    outputs = Outputs(json=json, plot=plot, report=report)
     spec = EwmaSpec(
         betas=tuple(dict.fromkeys(numbers("--betas", betas))),
         values=_series(values, column),
@@ -123,10 +125,11 @@ def backprop(
     seeds: Seeds = 20,
     json: options.JsonPath = None,
     plot: options.PlotPath = None,
+    report: options.ReportPath = None,
     seed: options.Seed = 0,
     lang: options.Language = None,
 ) -> int:
-    outputs = Outputs(json=json, plot=plot)
+    outputs = Outputs(json=json, plot=plot, report=report)
     spec = BackpropSpec(
         act=act, depth=depth, weights=numbers("--weights", weights), x=x, seeds=seeds, seed=seed
     )
@@ -150,10 +153,11 @@ def losses(
     seeds: Seeds = 20,
     json: options.JsonPath = None,
     plot: options.PlotPath = None,
+    report: options.ReportPath = None,
     seed: options.Seed = 0,
     lang: options.Language = None,
 ) -> int:
-    outputs = Outputs(json=json, plot=plot)
+    outputs = Outputs(json=json, plot=plot, report=report)
     spec = LossesSpec(start=start, lr=lr, steps=steps, delta=delta, seeds=seeds, seed=seed)
 
     from nndiag.experiments import losses as experiment
@@ -179,10 +183,11 @@ def descent(
     seeds: Seeds = 20,
     json: options.JsonPath = None,
     plot: options.PlotPath = None,
+    report: options.ReportPath = None,
     seed: options.Seed = 0,
     lang: options.Language = None,
 ) -> int:
-    outputs = Outputs(json=json, plot=plot)
+    outputs = Outputs(json=json, plot=plot, report=report)
     spec = DescentSpec(
         model=model,
         data=data,

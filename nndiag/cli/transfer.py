@@ -77,13 +77,14 @@ def transfer(
     ] = None,
     json: options.JsonPath = None,
     plot: options.PlotPath = None,
+    report: options.ReportPath = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     lang: options.Language = None,
 ) -> int:
     if backbone == "list":
         return _list()
-    outputs = Outputs(json=json, plot=plot)
+    outputs = Outputs(json=json, plot=plot, report=report)
     if save is not None:
         require_writable("--save", save)
         if save.suffix != ".safetensors":
@@ -120,7 +121,7 @@ def transfer(
     _check_files(spec, load)
     from nndiag.experiments import transfer as experiment
     from nndiag.experiments import transfer_kinds
-    from nndiag.report import transfer as report
+    from nndiag.report import transfer as tables
 
     with display() as shown:
         if load is not None:
@@ -131,7 +132,7 @@ def transfer(
             result = transfer_kinds.transductive(spec, watch=shown)
         else:
             result = experiment.run(spec, save=None if save is None else str(save), watch=shown)
-    code = outputs.deliver(result, report.transfer(result))
+    code = outputs.deliver(result, tables.transfer(result))
     return INTERRUPTED_EXIT if result.result["interrupted"] else code
 
 
@@ -139,9 +140,10 @@ def predict(
     model: Annotated[str, typer.Argument(metavar="MODEL", help=_("File that --save wrote."))],
     folder: Annotated[str, typer.Argument(metavar="FOLDER", help=_("Images, or one image."))],
     json: options.JsonPath = None,
+    report: options.ReportPath = None,
     lang: options.Language = None,
 ) -> int:
-    outputs = Outputs(json=json)
+    outputs = Outputs(json=json, report=report)
     for place, path in (("MODEL", model), ("FOLDER", folder)):
         if not Path(path).exists():
             raise UsageError(_("{place}: there is no '{path}'").format(place=place, path=path))

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nndiag.locales import _
-from nndiag.report import (
-    comparison_figures,
-    figures,
-    interactive,
-    principle_figures,
-    run_figures,
-    trajectories,
-    transfer,
-)
+from nndiag.report import canvas, drawings
 from nndiag.schema.errors import RunError, UsageError
 from nndiag.schema.result import Result
 
@@ -30,22 +23,10 @@ SUFFIXES = {
     ".html": ("plotly", "report"),
 }
 
-#: One row a command: the figure for images and the page for HTML.
-_DRAWINGS = {
-    "gradients": (figures.gradients, interactive.gradients),
-    "trajectory": (trajectories.figure, trajectories.figure_page),
-    "diagnose": (run_figures.diagnose, run_figures.diagnose_page),
-    "compare-optimizers": (
-        comparison_figures.compare_optimizers,
-        comparison_figures.compare_optimizers_page,
-    ),
-    "compare-fixes": (comparison_figures.compare_fixes, comparison_figures.compare_fixes_page),
-    **principle_figures.DRAWINGS,
-    **transfer.DRAWINGS,
-}
 
-
-def check_path(path: str | Path, option: str = "--plot") -> Path:
+def check_path(
+    path: str | Path, option: str = "--plot", suffixes: Collection[str] = SUFFIXES.keys()
+) -> Path:
     """Return the path if it can be drawn to; loads no library, so that it costs nothing.
 
     Raises:
@@ -53,10 +34,10 @@ def check_path(path: str | Path, option: str = "--plot") -> Path:
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
+    if suffix not in suffixes:
         raise UsageError(
             _("{option}: got '{path}'; accepted: a file name that ends in {suffixes}").format(
-                option=option, path=path, suffixes=", ".join(SUFFIXES)
+                option=option, path=path, suffixes=", ".join(suffixes)
             )
         )
     library, extra = SUFFIXES[suffix]
@@ -83,12 +64,12 @@ def write(result: Result, path: str | Path) -> Path:
         RunError: the file cannot be written.
     """
     path = check_path(path)
-    figure, page = _DRAWINGS[result.command]
+    if path.suffix.lower() == ".html":
+        from nndiag.report import page
+
+        return page.write({path.stem: result}, path, figures_only=True)
     try:
-        if path.suffix.lower() == ".html":
-            path.write_text(page(result), encoding="utf-8")
-        else:
-            save(figure(result), path)
+        save(canvas.figure(drawings.panels(result), drawings.title(result)), path)
     except OSError as error:
         raise RunError(
             _("'{path}' cannot be written: {reason}").format(path=path, reason=error.strerror)

@@ -3,33 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from nndiag.locales import _
-from nndiag.report import panels
 from nndiag.report.panels import Heights, Line, Panel
 from nndiag.schema.result import Result
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 Row = Mapping[str, Any]
-
-
-def drawing(
-    describe: Callable[[Result], Iterator[Panel]],
-) -> tuple[Callable[[Result], Figure], Callable[[Result], str]]:
-    """Return a command's figure and page from the description of its panels."""
-
-    def figure(result: Result) -> Figure:
-        return panels.figure(list(describe(result)))
-
-    def page(result: Result) -> str:
-        heading = f"nndiag {result.command}"
-        return panels.figure_page(list(describe(result)), heading, result.result["reading"])
-
-    return figure, page
 
 
 def perceptron(result: Result) -> Iterator[Panel]:
@@ -294,9 +275,9 @@ def _noise(rows: Sequence[Row]) -> Panel:
 
 
 DRAWINGS = {
-    "perceptron": drawing(perceptron),
-    "ewma": drawing(ewma),
-    "backprop": drawing(backprop),
-    "losses": drawing(losses),
-    "descent": drawing(descent),
+    "perceptron": perceptron,
+    "ewma": ewma,
+    "backprop": backprop,
+    "losses": losses,
+    "descent": descent,
 }

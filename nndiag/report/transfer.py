@@ -14,7 +14,6 @@ from nndiag.report.curves import Curve, Plot
 from nndiag.report.glyphs import Glyphs, glyphs_for
 from nndiag.report.numbers import compact, count, duration, percent
 from nndiag.report.panels import Line, Panel
-from nndiag.report.principle_figures import drawing
 from nndiag.report.prose import labelled, sentence
 from nndiag.schema.result import Interval, Result
 
@@ -310,4 +309,4 @@ def _domains(found: Mapping[str, Any]) -> Iterator[Panel]:
     yield Panel(title=_("Accuracy on each domain"), ticks=names, y_name="%", lines=lines)
 
 
-DRAWINGS = {"transfer": drawing(panels)}
+DRAWINGS = {"transfer": panels}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from nndiag.report import comparison_figures, comparisons, plot
+from nndiag.report import canvas, comparison_figures, comparisons, plot
 from nndiag.schema.result import Interval, Result
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -166,13 +166,14 @@ def test_interruption_is_said() -> None:
 
 def test_figures_show_the_numbers() -> None:
     pytest.importorskip("matplotlib")
-    figure = comparison_figures.compare_optimizers(optimizers())
+    figure = canvas.figure(list(comparison_figures.compare_optimizers(optimizers())))
     bars, rates, times = figure.axes
     (points, *_others) = bars.lines
     assert list(points.get_xdata()) == pytest.approx([97.5, 97.1, 62.0])
     assert list(rates.lines[0].get_ydata()) == pytest.approx([10, 60, 90])
     assert list(times.lines[0].get_xdata()) == [10, 20, 30]
-    assert comparison_figures.compare_fixes(fixes()).axes[0].lines
+    bars = canvas.figure(list(comparison_figures.compare_fixes(fixes()))).axes[0]
+    assert bars.get_yticklabels()[0].get_text() == "baseline (adam)"
 
 
 @pytest.mark.parametrize("suffix", ["svg", "html"])

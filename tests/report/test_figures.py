@@ -9,10 +9,14 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nndiag.report import figures
+from nndiag.report import canvas, drawings
 from nndiag.schema.result import Interval, Result
 
 Maker = Callable[..., Result]
+
+
+def draw(result: Result) -> Figure:
+    return canvas.figure(drawings.panels(result), drawings.title(result))
 
 
 def panel(figure: Figure, title: str) -> Axes:
@@ -26,16 +30,16 @@ def curve(axis: Axes, label: str) -> tuple[Any, Any]:
 
 def test_the_curves_are_the_numbers_of_the_result(make_result: Maker) -> None:
     result = make_result()
-    axis = panel(figures.gradients(result), "Backpropagated signal")
+    axis = panel(draw(result), "Backpropagated signal")
     rows = result.result["layers"]
-    x, y = curve(axis, "measured")
+    x, y = curve(axis, "measured, 95 % interval")
     assert list(x) == list(range(1, 21))
     assert list(y) == [row["output_grad_norm"].mean for row in rows]
     assert list(curve(axis, "theory")[1]) == [
         row["predicted_output_grad_norm"].mean for row in rows
     ]
     assert axis.get_yscale() == "log"
-    band = next(shade for shade in axis.collections if shade.get_label() == "95 % interval")
+    (band,) = axis.collections
     heights = band.get_paths()[0].vertices[:, 1]
     edges = [e for row in rows for e in (row["output_grad_norm"].low, row["output_grad_norm"].high)]
     assert set(edges) <= set(heights)
@@ -43,7 +47,7 @@ def test_the_curves_are_the_numbers_of_the_result(make_result: Maker) -> None:
 
 def test_weights_and_shares(make_result: Maker) -> None:
     result = make_result(act="ReLU()", trained=True)
-    figure, rows = figures.gradients(result), result.result["layers"]
+    figure, rows = draw(result), result.result["layers"]
     weights = panel(figure, "Weight gradient")
     assert list(curve(weights, "gradient")[1]) == [row["weight_grad_norm"].mean for row in rows]
     assert list(curve(weights, "update / weight")[1]) == [row["update_ratio"].mean for row in rows]
@@ -55,9 +59,9 @@ def test_weights_and_shares(make_result: Maker) -> None:
 
 
 def test_every_panel_names_its_axes(make_result: Maker) -> None:
-    figure = figures.gradients(make_result(trained=True, time_steps=12))
+    figure = draw(make_result(trained=True, time_steps=12))
     panels = [axis for axis in figure.get_axes() if axis.get_title()]
-    assert len(panels) == 9
+    assert len(panels) == 10
     assert all(axis.get_xlabel() and axis.get_ylabel() for axis in panels)
     assert (
         figure.get_suptitle() == "mlp · depth 20, width 128 · sigmoid · xavier_uniform · 10 seeds"
@@ -66,9 +70,10 @@ def test_every_panel_names_its_axes(make_result: Maker) -> None:
 
 def test_training_over_time(make_result: Maker) -> None:
     result = make_result(trained=True)
-    figure, training = figures.gradients(result), result.result["training"]
-    loss = panel(figure, "Training: test accuracy 84 %")
-    assert list(curve(loss, "loss")[1]) == training["loss"]
+    figure, training = draw(result), result.result["training"]
+    (loss,) = panel(figure, "Training").lines
+    assert list(loss.get_ydata()) == training["loss"]
+    assert panel(figure, "Validation accuracy (test: 84 %)").lines
     heat = panel(figure, "Output gradient norm while training").collections[0]
     np.testing.assert_array_equal(
         heat.get_array().reshape(20, 40), np.array(training["layers"]["output_grad_norm"]).T
@@ -77,8 +82,8 @@ def test_training_over_time(make_result: Maker) -> None:
 
 def test_recurrent_networks_have_their_gradient_by_time_step(make_result: Maker) -> None:
     result = make_result(time_steps=12)
-    axis = panel(figures.gradients(result), "Backpropagated signal through time")
-    x, y = curve(axis, "measured")
+    axis = panel(draw(result), "Backpropagated signal through time")
+    x, y = curve(axis, "measured, 95 % interval")
     assert list(x) == list(range(1, 13))
     assert list(y) == [row["output_grad_norm"].mean for row in result.result["time_steps"]]
 
@@ -89,10 +94,10 @@ def test_what_has_no_logarithm_is_marked_not_dropped(make_result: Maker) -> None
     rows[0]["output_grad_norm"] = Interval(math.nan, math.nan, math.nan)
     rows[1]["output_grad_norm"] = Interval(0.0, 0.0, 0.0)
     rows[2]["output_grad_norm"] = Interval(1e-45, 0.0, 1e-45, True)
-    axis = panel(figures.gradients(result), "Backpropagated signal")
+    axis = panel(draw(result), "Backpropagated signal")
     assert list(curve(axis, "NaN or infinite")[0]) == [1]
     assert list(curve(axis, "underflow: at most")[0]) == [3]
-    assert list(curve(axis, "measured")[0]) == list(range(3, 21))
+    assert list(curve(axis, "measured, 95 % interval")[0]) == list(range(3, 21))
 
 
 def test_all_values_lost_still_draws(make_result: Maker) -> None:
@@ -104,33 +109,33 @@ def test_all_values_lost_still_draws(make_result: Maker) -> None:
     layers["output_grad_norm"] = [[math.nan] * 20 for _ in layers["steps"]]
     for strip in result.result["distributions"]:
         strip["density"] = [math.nan] * len(strip["density"])
-    figure = figures.gradients(result)
+    figure = draw(result)
     figure.canvas.draw()
     assert list(curve(panel(figure, "Backprop"), "NaN or infinite")[0]) == list(range(1, 21))
 
 
 @pytest.mark.parametrize("depth", [1, 2, 1000])
 def test_any_depth_draws(depth: int, make_result: Maker) -> None:
-    figure = figures.gradients(make_result(depth=depth, factor=0.97))
+    figure = draw(make_result(depth=depth, factor=0.97))
     figure.canvas.draw()
-    x, _y = curve(panel(figure, "Backpropagated signal"), "measured")
+    x, _y = curve(panel(figure, "Backpropagated signal"), "measured, 95 % interval")
     assert len(x) == depth
 
 
 def test_activation_ranges_that_differ_wildly_get_a_log_axis(make_result: Maker) -> None:
     result = make_result()
-    axis = panel(figures.gradients(result), "Activations")
+    axis = panel(draw(result), "Activations")
     assert axis.get_yscale() == "linear"
     for place, strip in enumerate(result.result["distributions"]):
         strip["edges"] = [edge * 10.0**place for edge in strip["edges"]]
-    axis = panel(figures.gradients(result), "Activations")
+    axis = panel(draw(result), "Activations")
     assert axis.get_yscale() == "symlog"
 
 
 def test_missing_parts_have_no_panel(make_result: Maker) -> None:
     result = make_result()
     numbers = {name: result.result[name] for name in ("layers", "network")}
-    figure = figures.gradients(Result(**{**vars(result), "result": numbers}))
+    figure = draw(Result(**{**vars(result), "result": numbers}))
     titles = [axis.get_title() for axis in figure.get_axes() if axis.get_visible()]
     assert titles == [
         "Backpropagated signal",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+
 import numpy as np
 
-from nndiag.report import panels
-from nndiag.report.panels import Heights, Line, Panel
+from nndiag.report import canvas
+from nndiag.report.page import charts
+from nndiag.report.panels import Heat, Heights, Line, Panel, Strip
 
 BAND = Line(x=[1, 10, 100], y=[1, 2, 3], low=[0.5, 1, 2], high=[2, 3, 4], name="band")
 DOTS = Line(x=[0.5], y=[0.25], labels=["here"], dots=True, colour=1)
@@ -13,7 +16,7 @@ GRID = Heights(x=[0, 1], y=[0, 1, 2], z=[[0, 1], [0, 1], [0, 1]], border=0.5)
 
 
 def test_matplotlib_draws_what_is_described() -> None:
-    figure = panels.figure(
+    figure = canvas.figure(
         [
             Panel(title="first", lines=[BAND], log_x=True, x_name="x", y_name="y"),
             Panel(title="second", lines=[DOTS], heights=GRID),
@@ -31,13 +34,72 @@ def test_matplotlib_draws_what_is_described() -> None:
     assert [text.get_text() for text in third.get_xticklabels()] == ["one", "two"]
 
 
+def chart(panel: Panel) -> charts.Chart:
+    (only,) = charts.charts(panel, "figure")
+    return only
+
+
 def test_plotly_draws_the_same_and_escapes_names() -> None:
-    chart = panels._chart(Panel(title="<b>", lines=[BAND, DOTS], heights=GRID, ticks=["<i>"]))
-    kinds = [trace.type for trace in chart.data]
-    assert kinds == ["contour", "contour", "scatter", "scatter"]
-    assert chart.data[2].error_y.array == (1.0, 1.0, 1.0)
-    assert chart.layout.title.text == "&lt;b&gt;"
-    assert chart.layout.xaxis.ticktext == ("&lt;i&gt;",)
-    page = panels.figure_page([Panel(title="x", lines=[DOTS])], "head", ["a < b"])
-    assert "<p>a &lt; b</p>" in page
-    assert page.count("<html") == 1
+    drawn = chart(Panel(title="<b>", lines=[BAND, DOTS], heights=GRID, ticks=["<i>"]))
+    data, layout = drawn.drawing["data"], drawn.drawing["layout"]
+    assert [trace["type"] for trace in data] == ["heatmap", "contour", *["scatter"] * 3]
+    band, line, dots = data[2:]
+    assert numbers(band["y"]) == [2, 3, 4, 2, 1, 0.5]
+    assert (numbers(line["x"]), numbers(line["y"])) == ([1, 10, 100], [1, 2, 3])
+    assert dots["text"] == ["here"]
+    assert layout["xaxis"]["ticktext"] == ["&lt;i&gt;"]
+    assert [(toggle.label, toggle.traces) for toggle in drawn.toggles] == [("band", [2, 3])]
+
+
+def numbers(values: object) -> list[float]:
+    """What plotly writes as a typed array or as a list."""
+    if isinstance(values, dict):
+        return np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"]).tolist()
+    return list(values)  # type: ignore[call-overload]
+
+
+def test_an_interval_lies_along_x_where_the_places_have_names() -> None:
+    dots = Line(x=[3.0, 1.0], y=[1, 2], low=[2.0, 0.5], high=[5.0, 1.5], dots=True)
+    panel = Panel(title="t", down=["one", "two"], lines=[dots])
+    (axis,) = canvas.figure([panel]).axes
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["one", "two"]
+    np.testing.assert_array_equal(axis.collections[0].get_segments()[0], [[2, 1], [5, 1]])
+    (trace,) = chart(panel).drawing["data"]
+    assert numbers(trace["error_x"]["array"]) == [2, 0.5]
+    assert chart(panel).summary == "one 3.00; two 1.00."
+
+
+def test_a_map_of_a_training_is_also_a_chart_with_a_slider() -> None:
+    heat = Heat(
+        steps=[0, 10, 20], names=["fc1", "fc2"], z=[[1, 2], [None, 4], [5, np.nan]], log=True
+    )
+    film, still = charts.charts(Panel(title="norm", heat=heat), "figure")
+    assert film.steps == [0, 10, 20]
+    assert film.drawing["film"] == [[1, 2], [None, 4], [5, None]]
+    assert still.summary == film.summary == "2 layers over 20 steps; least 1.00, greatest 5.00."
+
+
+def test_a_long_curve_keeps_its_spikes() -> None:
+    y = np.zeros(50_000)
+    y[31_415] = 9
+    (trace,) = chart(Panel(title="t", lines=[Line(x=range(50_000), y=y)])).drawing["data"]
+    shown = numbers(trace["y"])
+    assert len(shown) < 1_500
+    assert max(shown) == 9
+
+
+def test_a_curve_that_is_off_at_first_is_left_out_of_an_image() -> None:
+    panel = Panel(title="t", lines=[Line(x=[1], y=[1], name="on"), Line(x=[1], y=[1], shown=False)])
+    (axis,) = canvas.figure([panel]).axes
+    assert [line.get_label() for line in axis.lines] == ["on"]
+    assert [trace["visible"] for trace in chart(panel).drawing["data"]] == [True, False]
+
+
+def test_distributions_are_strips_or_curves() -> None:
+    strip = Strip(name="fc1", index=1, edges=[0, 1, 2], density=[0.25, 0.75])
+    panel = Panel(title="t", strips=[strip], x_name="layer", y_name="activation")
+    (axis,) = canvas.figure([panel]).axes
+    assert len(axis.collections) == 1
+    (trace,) = chart(panel).drawing["data"]
+    assert numbers(trace["x"]) == [0.5, 1.5]
+    assert numbers(trace["y"]) == [0.25, 0.75]

@@ -1,0 +1,97 @@
+"""Charts in words, for readers who do not see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from nndiag.locales import _
+from nndiag.report.numbers import compact, count
+from nndiag.report.panels import Heat, Line, Panel
+
+#: More curves than this are counted, not told.
+_MOST_TOLD = 8
+
+
+def of_panel(panel: Panel) -> str:
+    """Return what a panel shows: its axes, then each curve from its first to its last point."""
+    return " ".join(_sentences(panel))
+
+
+def _sentences(panel: Panel) -> Iterator[str]:
+    if panel.x_name and panel.y_name:
+        text = _("{y} by {x}.") if not panel.log_y else _("{y} by {x}, on a logarithmic scale.")
+        yield text.format(y=_capital(panel.y_name), x=panel.x_name)
+    if panel.strips:
+        yield _("Distributions of {count} layers.").format(count=len(panel.strips))
+    if panel.heights is not None:
+        z = np.asarray(panel.heights.z, dtype=float)
+        text = _("A map of heights from {low} to {high}.")
+        yield text.format(low=compact(float(np.nanmin(z))), high=compact(float(np.nanmax(z))))
+    lines = [line.drawable for line in panel.lines]
+    told = [line for line in lines if len(line.y)]
+    for line in told[:_MOST_TOLD]:
+        yield (
+            _points(line, panel) if panel.down or panel.ticks or len(line.y) == 1 else _curve(line)
+        )
+    if len(told) > _MOST_TOLD:
+        yield _("{count} more curves.").format(count=len(told) - _MOST_TOLD)
+    if not told and panel.note:
+        yield _capital(panel.note) + "."
+
+
+def _curve(line: Line) -> str:
+    text = _("{name}: from {first} at {start} to {last} at {end}; least {low}, greatest {high}.")
+    y = [float(value) for value in line.y]
+    return text.format(
+        name=_capital(line.name or _("curve")),
+        first=compact(y[0]),
+        start=place(float(line.x[0])),
+        last=compact(y[-1]),
+        end=place(float(line.x[-1])),
+        low=compact(min(y)),
+        high=compact(max(y)),
+    )
+
+
+def _points(line: Line, panel: Panel) -> str:
+    """Tell the places by their names, the greatest value first."""
+    names = panel.down or panel.ticks
+    values, places = (line.x, line.y) if panel.down else (line.y, line.x)
+    order = np.argsort(-np.asarray(values, dtype=float), kind="stable")[:_MOST_TOLD]
+    parts = []
+    for point in order:
+        number = round(float(places[point]))
+        name = names[number - 1] if 0 < number <= len(names) else place(float(places[point]))
+        parts.append(f"{name} {compact(float(values[point]))}")
+    text = "; ".join(parts) + ("; ..." if len(values) > _MOST_TOLD else ".")
+    return (
+        _("{name}: {values}").format(name=_capital(line.name), values=text) if line.name else text
+    )
+
+
+def of_heat(panel: Panel, heat: Heat) -> str:
+    """Return the size of a map, its range, and where it stands at its end."""
+    table = heat.table
+    text = _("{layers} layers over {steps} steps; least {low}, greatest {high}.")
+    said = text.format(
+        layers=len(heat.names),
+        steps=place(float(heat.steps[-1])),
+        low=compact(float(np.nanmin(table))),
+        high=compact(float(np.nanmax(table))),
+    )
+    ends = table[-1, 0], table[-1, -1]
+    if all(np.isfinite(ends)):
+        text = _("At the last step {first} in the first layer and {last} in the last.")
+        said += " " + text.format(first=compact(float(ends[0])), last=compact(float(ends[1])))
+    return said
+
+
+def place(value: float) -> str:
+    """Return a place on an axis: whole numbers as they are counted."""
+    return count(value) if value == round(value) and abs(value) < 1e9 else compact(value)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,47 @@
+"""Findings as a page shows them: what was seen, the cause, the cures, the lesson behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from nndiag.report.keys import key_words
+from nndiag.report.numbers import layer_names
+from nndiag.report.page.tables import cell
+from nndiag.report.verdict import severity_word
+from nndiag.schema.finding import Finding
+from nndiag.schema.result import Result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Symptomatic:
+    """A finding in plain texts."""
+
+    symptom: str
+    level: str
+    word: str
+    layers: str
+    cause: str
+    evidence: Sequence[tuple[str, str]]
+    fixes: Sequence[str]
+    reference: str
+
+
+def findings(result: Result) -> Iterator[Symptomatic]:
+    """Yield the findings of a result, in its order: worst first."""
+    layers = len(result.result.get("layers", ()))
+    for finding in result.findings:
+        yield _symptomatic(finding, layers)
+
+
+def _symptomatic(finding: Finding, layers: int) -> Symptomatic:
+    return Symptomatic(
+        symptom=finding.symptom.value,
+        level=finding.severity.value,
+        word=severity_word(finding.severity),
+        layers=layer_names(finding.layers, layers),
+        cause=finding.cause,
+        evidence=[(key_words(name), cell(value).text) for name, value in finding.evidence.items()],
+        fixes=finding.fixes,
+        reference=finding.reference,
+    )
