@@ -51,8 +51,9 @@ def with_settings(*left_out: str) -> Callable[[Command], Command]:
 def _option(name: str, kind: Kind) -> inspect.Parameter:
     typed: Any = bool | None if kind.form == "switch" else str | None
     shown = {"integer": "INTEGER", "number": "NUMBER"}.get(kind.form)
+    dashed = name.replace("_", "-")
     option = typer.Option(
-        f"--{name.replace('_', '-')}",
+        f"--{dashed}/--no-{dashed}" if kind.form == "switch" else f"--{dashed}",
         metavar=shown,
         help=_(kind.help),
         rich_help_panel=_("What every training shares"),

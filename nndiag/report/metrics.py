@@ -60,6 +60,6 @@ def level_text(label: str) -> str:
 
 def _short(text: str) -> str:
     try:
-        return compact(float(text))
+        return text if text.isdigit() else compact(float(text))
     except ValueError:
         return text

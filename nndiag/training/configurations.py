@@ -128,18 +128,20 @@ def check(
         if facts not in seen:
             seen.add(facts)
             networks.check(network(one))
-            _check_schedule(one["schedule"], folds)
+            _check_unseen(one, folds)
             optimizers.check(optimizer(one))
 
 
-def _check_schedule(text: str, folds: int | None) -> None:
-    follows = schedules.parse(text, "schedule").row.factor is None
-    if follows and folds is not None:
+def _check_unseen(one: Configuration, folds: int | None) -> None:
+    """Refuse what looks at the validation loss while it trains where that is the test's."""
+    schedule = schedules.parse(one["schedule"], "schedule")
+    if folds is not None and (schedule.row.factor is None or one["patience"] is not None):
+        setting = "patience" if one["patience"] is not None else one["schedule"]
         raise UsageError(
             _(
-                "schedule: {schedule} follows the validation loss, which with --cv is that of the "
-                "samples held out; choose another schedule"
-            ).format(schedule=text)
+                "--cv: {setting} follows the validation loss, which here is that of the samples "
+                "held out; leave one of the two out"
+            ).format(setting=setting)
         )
 
 

@@ -7,6 +7,7 @@ stream what is done.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import multiprocessing
 import os
 import queue
@@ -25,7 +26,7 @@ from nndiag.schema.errors import RunError, UsageError, unknown_name
 KINDS = ("local", "processes", "dask")
 #: Deaths of a worker under one task after the first, before the task is given up.
 RETRIES = 2
-_CONNECT_SECONDS = 10
+_CONNECT_SECONDS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,13 +279,17 @@ def _cluster(address: str) -> Iterator[Executor]:
     """
     _require_dask()
     distributed: Any = importlib.import_module("distributed")
+    log = logging.getLogger("distributed")
+    level = log.level
+    log.setLevel(logging.CRITICAL)  # what it reports by traceback we say in a sentence
     try:
-        client = distributed.Client(address, timeout=_CONNECT_SECONDS)
-    except (OSError, ValueError) as error:
+        client = distributed.Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError):
+        log.setLevel(level)
         raise RunError(
-            _("--executor: no Dask scheduler answers at {address}: {reason}").format(
-                address=address, reason=error
-            )
+            _(
+                "--executor: no Dask scheduler answers at {address}; begin one with: dask scheduler"
+            ).format(address=address)
         ) from None
     with client:
         executor: Executor = client.get_executor(retries=RETRIES, pure=False)
@@ -292,3 +297,4 @@ def _cluster(address: str) -> Iterator[Executor]:
             yield executor
         finally:
             executor.shutdown(wait=False)
+            log.setLevel(level)

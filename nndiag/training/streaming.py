@@ -7,7 +7,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
 from typing import Any
 
-from nndiag.schema.errors import NndiagError
+from nndiag.locales import _
+from nndiag.schema.errors import NndiagError, RunError
 from nndiag.schema.spec import DataSpec
 from nndiag.schema.spec_sweep import Outcome, Run
 from nndiag.training.executors import Place
@@ -61,6 +62,13 @@ def stream(
 
 
 def _outcomes(future: Future[Any], group: Sequence[Run]) -> list[Outcome]:
+    if future.cancelled():
+        raise RunError(
+            _(
+                "the cluster dropped the work: its scheduler no longer answers; the runs that are "
+                "done are kept, and the same command trains the rest"
+            )
+        )
     error = future.exception()
     if error is None:
         return outcomes_of(group, future.result())
