@@ -24,6 +24,7 @@ def build() -> TyperGroup:
         gradients,
         lessons,
         principles,
+        report,
         runs,
         summary,
         sweep,
@@ -98,6 +99,9 @@ def build() -> TyperGroup:
         help=locales._("Trains every combination of settings, keeps the runs, and compares them."),
     )(sweep.sweep)
     app.add_typer(runs.commands(), name="runs", help=locales._("Reads the store of sweeps."))
+    app.command(
+        name="report", help=locales._("Puts saved results and stored sweeps on one page to read.")
+    )(report.report)
     app.command(
         name="summary",
         help=locales._("Lists the layers of a network: output, parameters, operations."),

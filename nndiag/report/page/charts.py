@@ -156,8 +156,12 @@ def _drawing(figure: Figure) -> dict[str, Any]:
 
 
 def _add_heights(figure: Figure, heights: Heights) -> None:
-    z = np.asarray(heights.z, dtype=np.float32)
-    common = {"x": list(heights.x), "y": list(heights.y), "z": z, "hoverinfo": "skip"}
+    common = {
+        "x": list(heights.x),
+        "y": list(heights.y),
+        "z": _short(heights.z),
+        "hoverinfo": "skip",
+    }
     if heights.border is None:
         figure.add_contour(
             **common, colorscale=style.GROUND, showscale=False, ncontours=18, opacity=0.5
@@ -210,12 +214,16 @@ def _add_line(figure: Figure, line: Line, *, sideways: bool) -> None:
         low, high = np.asarray(line.low, dtype=float), np.asarray(line.high, dtype=float)
         middle = x if sideways else y
         if line.dots or len(x) == 1:
-            bars = {"symmetric": False, "array": high - middle, "arrayminus": middle - low}
+            bars = {
+                "symmetric": False,
+                "array": (high - middle).tolist(),
+                "arrayminus": (middle - low).tolist(),
+            }
         else:
             low = np.where((low <= 0) & (figure.layout.yaxis.type == "log"), y, low)
             figure.add_scatter(
-                x=np.concatenate([x, x[::-1]]),
-                y=np.concatenate([high, low[::-1]]),
+                x=[*x, *x[::-1]],
+                y=[*high, *low[::-1]],
                 fill="toself",
                 fillcolor=style.colour(line.colour),
                 opacity=style.BAND_ALPHA,
@@ -228,8 +236,8 @@ def _add_line(figure: Figure, line: Line, *, sideways: bool) -> None:
     marker = _MARKERS[line.shape % len(_MARKERS)]
     said = "%{text}<br>" if line.points else ""
     figure.add_scatter(
-        x=x,
-        y=y,
+        x=x.tolist(),
+        y=y.tolist(),
         name=html.escape(line.name),
         mode=mode + ("+text" if line.labels else ""),
         text=[html.escape(text) for text in line.labels or line.points] or None,
@@ -253,6 +261,12 @@ def _add_line(figure: Figure, line: Line, *, sideways: bool) -> None:
     )
 
 
+def _short(table: Any) -> list[list[float | None]]:
+    """Return a table with the digits that a screen can show."""
+    rows = np.asarray(table, dtype=float).tolist()
+    return [[float(f"{v:.4g}") if np.isfinite(v) else None for v in row] for row in rows]
+
+
 def _kept(heat: Heat) -> np.ndarray:
     """Return the rows of a map that a page holds: evenly spaced, first and last among them."""
     count = len(heat.steps)
@@ -269,7 +283,7 @@ def _map(panel: Panel, heat: Heat, anchor: str) -> Chart:
     figure.add_heatmap(
         x=[heat.steps[place] for place in kept],
         y=list(range(1, len(heat.names) + 1)),
-        z=z.astype(np.float32),
+        z=_short(z),
         text=None,
         colorscale=style.HEAT,
         colorbar={"title": {"text": "log10" if heat.log else ""}, "thickness": 14},
@@ -298,7 +312,6 @@ def _film(panel: Panel, heat: Heat, anchor: str) -> Chart:
     layers = list(range(1, len(heat.names) + 1))
     last = Line(x=layers, y=table[-1].tolist(), points=list(heat.names))
     _add_line(figure, last, sideways=False)
-    film = [[None if np.isnan(v) else float(f"{v:.4g}") for v in row] for row in table]
     return Chart(
         anchor=anchor,
         title=_("{title}, step by step").format(title=panel.title),
@@ -308,7 +321,7 @@ def _film(panel: Panel, heat: Heat, anchor: str) -> Chart:
         steps=[heat.steps[place] for place in kept],
         drawing={
             **_drawing(figure),
-            "film": film,
+            "film": _short(table),
             "steps": [describing.place(heat.steps[row]) for row in kept],
         },
     )

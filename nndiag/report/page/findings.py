@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from nndiag.lessons import Lesson, lesson
 from nndiag.report.keys import key_words
 from nndiag.report.numbers import layer_names
 from nndiag.report.page.tables import cell
@@ -15,7 +16,7 @@ from nndiag.schema.result import Result
 
 @dataclass(frozen=True, kw_only=True)
 class Symptomatic:
-    """A finding in plain texts."""
+    """A finding in plain texts, with the lesson behind its symptom."""
 
     symptom: str
     level: str
@@ -25,6 +26,7 @@ class Symptomatic:
     evidence: Sequence[tuple[str, str]]
     fixes: Sequence[str]
     reference: str
+    lesson: Lesson
 
 
 def findings(result: Result) -> Iterator[Symptomatic]:
@@ -44,4 +46,5 @@ def _symptomatic(finding: Finding, layers: int) -> Symptomatic:
         evidence=[(key_words(name), cell(value).text) for name, value in finding.evidence.items()],
         fixes=finding.fixes,
         reference=finding.reference,
+        lesson=lesson(finding.symptom.value),
     )
