@@ -17,11 +17,14 @@ DEAD_RATE = 1e-3
 DEAD_SHARE = 0.3
 #: Loss at the end over loss at the start from which a run counts as not done yet.
 UNDONE = 0.3
+#: Times the size of the first loss below zero from which an objective has no floor. A negative
+#: log-density or reward ends within a few times its first size; our choice, far beyond it.
+FLOORLESS = 100.0
 
 
 def check(observation: Observation) -> list[Finding]:
-    """Report a maximised loss and a schedule that ends the training early."""
-    return [*_upwards(observation), *_schedule(observation)]
+    """Report a maximised loss, one without a floor, and a schedule that ends training early."""
+    return [*(_upwards(observation) or _floorless(observation)), *_schedule(observation)]
 
 
 def _upwards(observation: Observation) -> list[Finding]:
@@ -61,6 +64,36 @@ def _upwards(observation: Observation) -> list[Finding]:
                 else _("`torch.optim.{kind}(..., maximize=False)`").format(kind=climbing[0].kind),
             ),
             reference="PyTorch documentation: torch.optim (maximize)",
+        )
+    ]
+
+
+def _floorless(observation: Observation) -> list[Finding]:
+    """Report an objective that falls below zero faster and faster: a wrong sign in a term."""
+    series = learning.loss(observation)
+    values = series.values[np.isfinite(series.values)]
+    if len(values) < learning.JUDGED_STEPS or sum(o.steps > 0 for o in observation.optimizers) > 1:
+        return []
+    start, end = learning.ends(series)
+    before, later, last = (float(np.median(part)) for part in np.array_split(values, 3))
+    faster = before - later < later - last
+    if end > -FLOORLESS * max(abs(start), 1.0) or not faster:
+        return []
+    return [
+        Finding(
+            symptom=Symptom.WRONG_DIRECTION,
+            severity=Severity.WARNING,
+            evidence={"first_loss": start, "last_loss": end},
+            cause=_(
+                "The loss falls from {start:.3g} to {end:.3g}, faster and faster: it has no floor, "
+                "so that training makes some error ever larger. A term of it is likely to have the "
+                "wrong sign."
+            ).format(start=start, end=end),
+            fixes=(
+                _("look at each term alone: an error or a divergence is added, never subtracted"),
+                _("bound what may grow: a log-variance clamped, a score through a sigmoid"),
+            ),
+            reference="Goodfellow et al. 2016, section 4.3",
         )
     ]
 

@@ -84,7 +84,7 @@ def _causes_first(found: list[Finding]) -> list[Finding]:
     cause_of: dict[Symptom, Symptom] = {}
     for cause in FOLLOWS:  # in order: an earlier cause is nearer to the script
         if cause in told and cause not in cause_of:
-            for effect in FOLLOWS[cause]:
+            for effect in (*FOLLOWS[cause], *_broken_down(cause, told)):
                 if effect in told and effect is not cause:
                     cause_of.setdefault(effect, cause)
     place = {symptom: at for at, symptom in enumerate(FOLLOWS)}
@@ -96,6 +96,14 @@ def _causes_first(found: list[Finding]) -> list[Finding]:
         ordered,
         key=lambda f: (-f.severity.rank, f.symptom in cause_of, place.get(f.symptom, len(place))),
     )
+
+
+def _broken_down(cause: Symptom, told: Mapping[Symptom, Finding]) -> tuple[Symptom, ...]:
+    """Return the signal that steps too large have thrown away: it was sound at the start."""
+    vanished = told.get(S.VANISHING_GRADIENTS)
+    if cause is not S.LEARNING_RATE_TOO_HIGH or vanished is None:
+        return ()
+    return (S.VANISHING_GRADIENTS,) if vanished.evidence.get("when") == _("last steps") else ()
 
 
 def _after(finding: Finding, cause: Finding) -> Finding:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from nndiag.diagnosis import activations, gradients, learning, non_finite, symmetry
+from nndiag.diagnosis import activations, gradients, learning, non_finite, progress, symmetry
 from nndiag.diagnosis.context import Context
 from nndiag.diagnosis.naming import expression
 from nndiag.diagnosis.thresholds import SATURATED_CRITICAL
@@ -24,6 +24,10 @@ _WINDOW = 10
 #: Skill (0 chance, 1 always right), or share of the first loss that is gone, that leaves nothing to
 #: ask for.
 _WELL = 0.9
+#: First loss over the loss of always saying how often each label comes, from which an explosion
+#: counts although the network recovers: a sound start is near 1 ("verify loss @ init",
+#: Karpathy 2019, A Recipe for Training Neural Networks).
+_LOUD = 10.0
 
 
 def check(observation: Observation) -> list[Finding]:
@@ -96,6 +100,9 @@ def _stays(finding: Finding, observation: Observation) -> bool:
     """Whether a finding is worth a line although the network learns."""
     if finding.symptom is Symptom.SYMMETRIC_UNITS:
         return True
+    if finding.symptom is Symptom.EXPLODING_GRADIENTS:
+        prior, losses = progress.prior(observation), learning.loss(observation).values
+        return prior is not None and bool(len(losses)) and bool(losses[0] > _LOUD * prior)
     saturated = float(finding.evidence.get("saturated_fraction", 0.0)) > SATURATED_CRITICAL
     return saturated and not _well(observation)
 

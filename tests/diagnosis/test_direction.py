@@ -93,3 +93,22 @@ def test_a_rate_may_die_when_the_work_is_done() -> None:
 def test_it_says_when_the_schedule_runs_at_every_step() -> None:
     (finding,) = direction.check(run(lr=0.1 * 0.9**STEPS))
     assert "`StepLR.step()` is called at every optimizer step" in finding.cause
+
+
+@pytest.mark.parametrize(
+    ("loss", "floorless"),
+    [
+        (5.0 - np.exp(STEPS / 15), True),
+        (200.0 - np.exp(STEPS / 15), True),
+        (5.0 - 3.0 * STEPS, False),  # below zero, no faster at the end
+        (1000.0 - 3000.0 * (1 - np.exp(-STEPS / 30)), False),  # a negative log-density
+        (np.exp(STEPS / 15), False),  # rises
+    ],
+)
+def test_a_loss_without_a_floor(loss: np.ndarray, floorless: bool) -> None:
+    found = direction.check(run(loss=loss, function="expression"))
+    assert [f.symptom for f in found] == [Symptom.WRONG_DIRECTION] * floorless
+
+
+def test_players_of_a_game_may_fall_for_ever() -> None:
+    assert named(run(loss=5.0 - np.exp(STEPS / 15), optimizers=2)) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,19 @@ def test_causes_come_first_and_consequences_say_so() -> None:
     ]
     assert found[1].evidence["follows_from"] == "loss-output-mismatch"
     assert found[1].cause == "Because. Follows from loss-output-mismatch."
+
+
+def test_a_signal_that_large_steps_threw_away_is_their_consequence() -> None:
+    def order(when: str) -> list[Symptom]:
+        vanished = replace(finding(Symptom.VANISHING_GRADIENTS), evidence={"when": when})
+        return [
+            f.symptom
+            for f in run._causes_first([vanished, finding(Symptom.LEARNING_RATE_TOO_HIGH)])
+        ]
+
+    both = [Symptom.LEARNING_RATE_TOO_HIGH, Symptom.VANISHING_GRADIENTS]
+    assert order("last steps") == both
+    assert order("first steps") == both[::-1]
 
 
 def test_what_stands_alone_keeps_its_severity() -> None:

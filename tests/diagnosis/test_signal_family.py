@@ -10,8 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nndiag.diagnosis import Context, diagnose, measures
+from nndiag.diagnosis import Context, diagnose, measures, signal
 from nndiag.schema.finding import Finding, Severity, Symptom
+from nndiag.schema.observation import (
+    LabelRecord,
+    ModelRecord,
+    Observation,
+    OptimizerRecord,
+    Series,
+)
 from nndiag.schema.trace import LayerInfo, Trace
 
 DEPTH = 20
@@ -161,3 +168,27 @@ def test_recurrent_nets_are_read_through_time() -> None:
 def test_factor_is_exact_on_a_power_law(factor: float) -> None:
     values = measures.signal(trace(output_grad_norm=powers(factor)))
     assert measures.factor(values) == pytest.approx(np.full(3, factor), rel=1e-9)
+
+
+@pytest.mark.parametrize(("first", "loud"), [(2000.0, True), (4.0, False)])
+def test_an_explosion_counts_in_a_run_that_recovers_if_it_threw_the_loss(
+    first: float, loud: bool
+) -> None:
+    steps = np.arange(1, 61)
+    exploding = trace(output_grad_norm=powers(8.0), activation_std=8.0 ** np.arange(DEPTH))
+    model = ModelRecord(name="net", kind="Sequential", trace=exploding)
+    optimizer = OptimizerRecord(
+        kind="Adam", steps=60, loss=Series(steps=steps, values=first * 0.8**steps)
+    )
+    labels = LabelRecord(classes=10, counts=np.full(10, 6.0), batch_counts=np.zeros((0, 10)))
+    observation = Observation(
+        steps=60,
+        backwards=60,
+        seconds=1.0,
+        models=(model,),
+        optimizers=(optimizer,),
+        labels=labels,
+        accuracy=Series(steps=steps, values=np.ones(60)),
+    )
+    found = [f.symptom for f in signal.check(observation)]
+    assert found == [Symptom.EXPLODING_GRADIENTS] * loud
