@@ -51,6 +51,8 @@ def _marked(tree: ast.AST, place: str) -> Iterator[str]:
                 yield text
             case ast.Name() if place.startswith(_MARKED):
                 pass  # translates what `to_translate` has marked
+            case ast.Attribute():
+                pass  # a field of a table's row, whose text is marked where the row stands
             case _:
                 raise SystemExit(f"{place}:{node.lineno}: _() takes a literal text")
 
