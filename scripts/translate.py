@@ -23,7 +23,13 @@ from babel.messages.pofile import read_po, write_po
 CHECKOUT = Path(__file__).resolve().parents[1]
 FOLDER = CHECKOUT / "nndiag" / "locales" / "fr" / "LC_MESSAGES"
 #: Where a text that was marked elsewhere is translated.
-_MARKED = ("nndiag/cli/typer_words", "nndiag/lessons/", "nndiag/report/lessons")
+_MARKED = (
+    "nndiag/cli/settings",
+    "nndiag/cli/typer_words",
+    "nndiag/lessons/",
+    "nndiag/report/keys",
+    "nndiag/report/lessons",
+)
 PO, MO = FOLDER / "nndiag.po", FOLDER / "nndiag.mo"
 
 
@@ -49,10 +55,8 @@ def _marked(tree: ast.AST, place: str) -> Iterator[str]:
         match node.args[0]:
             case ast.Constant(value=str(text)):
                 yield text
-            case ast.Name() if place.startswith(_MARKED):
+            case ast.Name() | ast.Attribute() if place.startswith(_MARKED):
                 pass  # translates what `to_translate` has marked
-            case ast.Attribute():
-                pass  # a field of a table's row, whose text is marked where the row stands
             case _:
                 raise SystemExit(f"{place}:{node.lineno}: _() takes a literal text")
 
