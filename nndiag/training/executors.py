@@ -257,9 +257,7 @@ def _prepare() -> None:
     """Set a worker up: Ctrl-C is the parent's affair, and one core is its share."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    import torch
-
-    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # read by torch, which its first task loads
 
 
 def _end_with_parent() -> None:
