@@ -165,7 +165,7 @@ def join(records: list[Record]) -> Record:
         for name in _COLUMNS
     }
     states = {}
-    if len({tuple(record.states) for record in records}) == 1:
+    if len({_shapes(record) for record in records}) == 1:
         names = records[0].states
         states = {name: torch.cat([record.states[name] for record in records]) for name in names}
     notes = tuple(dict.fromkeys(note for record in records for note in record.notes))
@@ -173,6 +173,10 @@ def join(records: list[Record]) -> Record:
     alike = len(traces) == len(records) and len({trace.layers for trace in traces}) == 1
     trace = join_members(traces) if alike else None
     return replace(records[0], notes=notes, states=states, trace=trace, **columns)
+
+
+def _shapes(record: Record) -> tuple[tuple[str, torch.Size], ...]:
+    return tuple((name, value.shape[1:]) for name, value in record.states.items())
 
 
 def take(record: Record, places: np.ndarray) -> Record:

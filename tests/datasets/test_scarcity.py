@@ -66,9 +66,9 @@ def test_copies_are_warped_images_with_their_labels(digits: Splits) -> None:
     assert warped.min() >= -1e-4
     assert warped.max() <= 16 + 1e-4
     assert (np.abs(raw - warped).max(axis=(1, 2, 3)) > 0.5).mean() > 0.9
-    # Each copy is nearer to its own image than to those of others.
+    # A copy is mostly nearest to an image of its own class (by chance one in ten is).
     distances = ((warped[:, None] - raw[None]) ** 2).sum(axis=(2, 3, 4))
-    assert (distances.argmin(1) == np.arange(60)).mean() > 0.9
+    assert (few.train.y[distances.argmin(1)] == few.train.y).mean() > 0.7
 
 
 def test_vectors_cannot_be_warped() -> None:

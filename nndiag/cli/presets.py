@@ -1,0 +1,125 @@
+"""The presets of `sweep`: one thing varied, everything else tuned alike and repeated."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from nndiag.cli import options
+from nndiag.cli.display import display
+from nndiag.cli.outcome import INTERRUPTED_EXIT, Outputs
+from nndiag.cli.settings import with_settings
+from nndiag.locales import _
+from nndiag.schema.spec_presets import PresetSpec, SchedulesSpec
+
+Rates = Annotated[int, typer.Option(help=_("Learning rates tried for each variant."))]
+Seeds = Annotated[int, typer.Option(help=_("Trainings of each configuration."))]
+TargetAccuracy = Annotated[
+    float, typer.Option(help=_("Validation accuracy whose first step is noted, 0 to 1."))
+]
+
+
+def preset(
+    kind: type[PresetSpec], *left_out: str
+) -> Callable[[Callable[..., dict[str, Any]]], Callable[..., int]]:
+    """Turn a function from a preset's own options to fields of its spec into a command.
+
+    The experiment and the report are found by the function's name; every setting that is not
+    `left_out` and every shared option is added.
+    """
+
+    def give(own: Callable[..., dict[str, Any]]) -> Callable[..., int]:
+        name = own.__name__
+
+        def run(
+            *,
+            base: dict[str, Any],
+            rates: Rates = kind.rates,
+            seeds: Seeds = kind.seeds,
+            target_accuracy: TargetAccuracy = kind.target_accuracy,
+            data_root: options.DataRoot = None,
+            target: options.Target = None,
+            json: options.JsonPath = None,
+            plot: options.PlotPath = None,
+            report: options.ReportPath = None,
+            seed: options.Seed = 0,
+            device: options.Device = "auto",
+            lang: options.Language = None,
+            **given: Any,
+        ) -> int:
+            outputs = Outputs(json=json, plot=plot, report=report)
+            spec = kind(
+                base=base,
+                rates=rates,
+                seeds=seeds,
+                target_accuracy=target_accuracy,
+                data_root=data_root,
+                target=target,
+                seed=seed,
+                device=device,
+                **own(**given),
+            )
+            return _run(name, spec, outputs)
+
+        run.__name__, run.__doc__ = name, own.__doc__
+        return with_settings(*left_out)(_merged(own, run))
+
+    return give
+
+
+def _merged(own: Callable[..., Any], run: Callable[..., int]) -> Callable[..., int]:
+    """Give `run` the options of `own` in place of its keyword arguments."""
+    shared = inspect.signature(run).parameters.values()
+    added = [
+        one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for one in inspect.signature(own).parameters.values()
+    ]
+    kept = [one for one in shared if one.kind is not inspect.Parameter.VAR_KEYWORD]
+    hints = get_type_hints(run, include_extras=True) | get_type_hints(own, include_extras=True)
+    run.__signature__ = inspect.Signature([*added, *kept])  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: hints[one.name] for one in (*added, *kept)} | {"return": int}
+    return run
+
+
+def _run(name: str, spec: PresetSpec, outputs: Outputs) -> int:
+    from nndiag.training import presets, variants
+
+    variants.check(presets.planned(spec))
+
+    experiment = importlib.import_module(f"nndiag.experiments.{name}")
+    views = importlib.import_module("nndiag.report.presets")
+
+    with display() as shown:
+        result = experiment.run(spec, watch=shown)
+    code = outputs.deliver(result, getattr(views, name)(result))
+    return INTERRUPTED_EXIT if result.result["interrupted"] else code
+
+
+def listed(text: str | None, usual: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names that a text joins by commas, each once."""
+    if text is None:
+        return usual
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+@preset(SchedulesSpec, "schedule")
+def compare_schedules(
+    schedules: Annotated[
+        str | None,
+        typer.Option(help=_("Schedules joined by commas: cosine, step:100:0.5 (default: all).")),
+    ] = None,
+) -> dict[str, Any]:
+    return {"schedules": listed(schedules, SchedulesSpec.schedules)}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the presets to the command line."""
+    helps = {
+        compare_schedules: _("Learning-rate schedules, each tuned, and 'first without decay'."),
+    }
+    for command, text in helps.items():
+        app.command(name=command.__name__.replace("_", "-"), help=text)(command)

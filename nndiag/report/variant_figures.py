@@ -1,0 +1,105 @@
+"""What the presets draw: accuracy with its interval, sensitivity to the rate, curves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from nndiag.locales import _
+from nndiag.report.panels import Line, Panel
+from nndiag.report.variants import shown_labels
+from nndiag.schema.result import Interval, Result
+
+Row = Mapping[str, Any]
+
+
+def accuracy_panel(rows: Sequence[Row], title: str = "") -> Panel:
+    """Return test accuracies with their intervals, a line a variant."""
+    values = [row["test_accuracy"] for row in rows]
+    dots = Line(
+        x=[100 * value.mean for value in values],
+        y=range(1, len(rows) + 1),
+        low=[100 * value.low for value in values],
+        high=[100 * value.high for value in values],
+        dots=True,
+    )
+    return Panel(
+        title=title or _("Test accuracy at the best rate"),
+        x_name=_("test accuracy (%), 95 % interval over seeds"),
+        lines=[dots],
+        down=[row["label"] for row in rows],
+    )
+
+
+def curve(one: Row, x: str, y: str, place: int, shown: bool = True, scale: float = 1.0) -> Line:
+    """Return a line with its band from a list of intervals."""
+    values: Sequence[Interval] = one[y]
+    return Line(
+        x=one[x],
+        y=[scale * value.mean for value in values],
+        low=[scale * value.low for value in values],
+        high=[scale * value.high for value in values],
+        name=one["label"],
+        colour=place,
+        shown=shown,
+    )
+
+
+def curves(
+    entries: Sequence[Row], x: str, y: str, labels: Sequence[str], scale: float
+) -> list[Line]:
+    """Return a line an entry, those in `labels` shown at first."""
+    ordered = sorted(entries, key=lambda one: one["label"] not in labels)
+    known = [one for one in ordered if y in one]
+    return [
+        curve(one, x, y, place, one["label"] in labels, scale) for place, one in enumerate(known)
+    ]
+
+
+def sensitivity_panels(found: Mapping[str, Any], labels: Sequence[str]) -> Iterator[Panel]:
+    """Yield validation accuracy by learning rate, where rates were varied."""
+    if found["sensitivity"]:
+        yield Panel(
+            title=_("Validation accuracy by learning rate"),
+            x_name=_("learning rate"),
+            y_name=_("accuracy (%)"),
+            lines=curves(found["sensitivity"], "rates", "val_accuracy", labels, 100),
+            log_x=True,
+        )
+
+
+def time_panel(found: Mapping[str, Any], labels: Sequence[str], name: str, title: str) -> Panel:
+    """Return a loss or an accuracy over the steps."""
+    accuracy = name.endswith("accuracy")
+    return Panel(
+        title=title,
+        x_name=_("step"),
+        y_name=_("accuracy (%)") if accuracy else _("loss"),
+        lines=curves(found["curves"], "steps", name, labels, 100 if accuracy else 1),
+        log_y=not accuracy,
+    )
+
+
+def schedules(result: Result) -> Iterator[Panel]:
+    """Yield the shapes of the schedules, accuracies, sensitivity and curves."""
+    found = result.result
+    labels = shown_labels(found["rows"], "constant")
+    yield Panel(
+        title=_("Factor of the learning rate"),
+        x_name=_("step"),
+        lines=[
+            Line(
+                x=one["steps"],
+                y=one["factor"],
+                name=one["label"],
+                colour=place,
+            )
+            for place, one in enumerate(found["shapes"])
+        ],
+    )
+    yield accuracy_panel(found["rows"])
+    yield from sensitivity_panels(found, labels)
+    yield time_panel(found, labels, "val_loss", _("Validation loss at the best rate"))
+
+
+DRAWINGS = {"compare-schedules": schedules}

@@ -1,0 +1,130 @@
+"""Specs of the presets: trainings that differ in one thing, each with its own tuned rate."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+from nndiag.locales import _
+from nndiag.schema.axes import KINDS
+from nndiag.schema.errors import UsageError
+from nndiag.schema.spec import DEVICES, require_choice, require_range
+from nndiag.schema.spec_sweep import SweepSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class PresetSpec:
+    """What all presets share.
+
+    Attributes:
+        base: settings of every training by axis name, as given; the rest is `usual`, then the
+            defaults of a sweep.
+        rates: learning rates tried for each variant, on a log grid around the textbook rate.
+        seeds: trainings of each configuration, with seeds seed, seed + 1, ...
+        target_accuracy: validation accuracy whose first step is noted.
+        target: column or array of the labels in a file of the user's.
+    """
+
+    usual: ClassVar[Mapping[str, Any]] = {}
+
+    base: Mapping[str, Any] = field(default_factory=dict)
+    rates: int = 5
+    seeds: int = 5
+    seed: int = 0
+    target_accuracy: float = 0.9
+    data_root: str | None = None
+    target: str | None = None
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        require_choice("--device", self.device, DEVICES)
+        require_range("--rates", self.rates, 1, 50)
+        require_range("--seeds", self.seeds, 2, 1000)
+        require_range("--seed", self.seed, 0, 2**62)
+        require_range("--target-accuracy", self.target_accuracy, 0, 1)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings of every training: those given before the usual ones."""
+        return {**self.usual, **self.base}
+
+    def sweep(self, *axes: str, **changed: Any) -> SweepSpec:
+        """Return the sweep over these axes (as typed, `lr=0.1,0.3`), all else as every training.
+
+        Args:
+            changed: settings in place of the shared ones.
+        """
+        varied = {axis.partition("=")[0] for axis in axes}
+        shared = {**self.settings, **changed}
+        return SweepSpec(
+            axes=axes,
+            base={name: value for name, value in shared.items() if name not in varied},
+            seeds=self.seeds,
+            seed=self.seed,
+            data_root=self.data_root,
+            target=self.target,
+            device=self.device,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def require_free(spec: PresetSpec, name: str) -> None:
+    """Raise UsageError where a setting is given that the preset itself varies."""
+    if name in spec.base:
+        raise UsageError(
+            _("--{option}: it is what this command varies; leave it out").format(
+                option=name.replace("_", "-")
+            )
+        )
+
+
+def require_some(option: str, values: tuple[Any, ...]) -> None:
+    """Raise UsageError for an empty list."""
+    if not values:
+        raise UsageError(
+            _("{option}: got nothing; accepted: names joined by commas").format(option=option)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchedulesSpec(PresetSpec):
+    """One run of `nndiag compare-schedules`; `constant` is always among the schedules."""
+
+    usual: ClassVar[Mapping[str, Any]] = {"optimizer": "momentum", "batch_size": 8, "steps": 600}
+
+    rates: int = 7
+    schedules: tuple[str, ...] = (
+        *("constant", "step", "halving", "exponential", "inverse", "cosine", "one_cycle"),
+        *("warmup", "warmup_cosine", "plateau"),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_some("--schedules", self.schedules)
+        require_free(self, "schedule")
+
+
+def sweep_command(spec: SweepSpec) -> str:
+    """Return the `nndiag sweep` command that runs a sweep, options at their default left out."""
+    words = ["nndiag sweep", *map(shlex.quote, spec.axes)]
+    given = {name: spec.base[name] for name in KINDS if name in spec.base}
+    given |= {name: getattr(spec, name) for name in ("data_root", "target", "seeds", "seed")}
+    usual = {"seeds": SweepSpec.seeds, "seed": SweepSpec.seed}
+    words += [
+        _option(name, value)
+        for name, value in given.items()
+        if value is not None and value != usual.get(name)
+    ]
+    return " ".join(words)
+
+
+def _option(name: str, value: Any) -> str:
+    option = "--" + name.replace("_", "-")
+    if isinstance(value, bool):
+        return option if value else option.replace("--", "--no-", 1)
+    text = f"{value:.12g}" if isinstance(value, float) else str(value)
+    return f"{option} {shlex.quote(text)}"

@@ -1,0 +1,92 @@
+"""The presets from the command line: output, JSON, figures, wrong input, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nndiag.training.comparing import Trainer
+
+Run = Callable[..., Any]
+TINY = ["--steps", "20", "--width", "8", "--rates", "2", "--seeds", "2"]
+COMMANDS: dict[str, tuple[list[str], list[str]]] = {
+    "compare-schedules": (
+        ["--schedules", "cosine,plateau", *TINY],
+        ["Schedules, each at its own best rate", "First without decay", "Validation accuracy (%)"],
+    ),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_is_printed(run_cli: Run, tmp_path: Path, command: str) -> None:
+    arguments, words = COMMANDS[command]
+    files = [tmp_path / "own.json", tmp_path / "own.svg"]
+    done = run_cli(command, *arguments, "--json", str(files[0]), "--plot", str(files[1]))
+    assert done.code == 0, done.err
+    for text in words:
+        assert text in " ".join(done.out.split()), text
+    assert max(len(line) for line in done.out.splitlines()) <= 80
+    assert files[1].stat().st_size > 10_000
+    envelope = json.loads(files[0].read_text())
+    assert envelope["command"] == command
+    for row in envelope["result"]["rows"]:
+        assert {"label", "diverged", "seconds"} <= row.keys()
+        assert row["test_accuracy"].keys() >= {"mean", "low", "high"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_ctrl_c_keeps_what_is_complete(
+    run_cli: Run, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    real, calls = Trainer.train, 0
+
+    def train(self: Trainer, variant: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise KeyboardInterrupt
+        return real(self, variant)
+
+    monkeypatch.setattr(Trainer, "train", train)
+    done = run_cli(command, *COMMANDS[command][0])
+    assert done.code == 130
+    assert "Interrupted: only what was complete is shown." in done.out
+
+
+WRONG = [
+    (
+        "compare-schedules --schedules cosin",
+        "schedule: unknown name 'cosin'; did you mean cosine?",
+    ),
+    ("compare-schedules --seeds 1", "--seeds: got 1; accepted: from 2 to 1000"),
+    (
+        "compare-schedules --optimizer adm",
+        "optimizer: unknown name 'adm'; did you mean adam? (or package.module:Name)",
+    ),
+    (
+        "compare-schedules --widths 5-x",
+        "widths: got '5-x'; accepted: the units of each hidden layer, such as 512-256-128-64",
+    ),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), WRONG, ids=[line for line, _message in WRONG])
+def test_wrong_input(run_cli: Run, line: str, message: str) -> None:
+    done = run_cli(*line.split())
+    assert (done.code, done.out, done.err) == (2, "", f"nndiag: {message}\n")
+
+
+@pytest.mark.parametrize("line", [line for line, _message in WRONG[:2]])
+def test_wrong_input_is_answered_without_torch(python: Run, line: str) -> None:
+    done = python(
+        "import sys\n"
+        "from nndiag.cli.app import main\n"
+        "code = main(sys.argv[1:])\n"
+        "sys.exit(99 if 'torch' in sys.modules else code)",
+        *line.split(),
+    )
+    assert done.returncode == 2, done.stderr

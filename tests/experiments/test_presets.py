@@ -1,0 +1,129 @@
+"""Presets are sweeps: rows are those of `nndiag sweep`, what they say follows from them."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nndiag.experiments import compare_schedules, sweep
+from nndiag.schema.spec_presets import PresetSpec, SchedulesSpec
+from nndiag.training import configurations, presets
+from nndiag.training.groups import record_of
+from nndiag.training.variants import rates_axis
+
+RunCli = Callable[..., Any]
+TINY = {"steps": 24, "width": 8, "batch_size": 32}
+METRICS = ("test_accuracy", "test_loss", "val_accuracy", "val_loss", "train_loss")
+
+CASES: dict[str, tuple[ModuleType, PresetSpec]] = {
+    "schedules": (
+        compare_schedules,
+        SchedulesSpec(base=TINY, rates=2, seeds=2, schedules=("constant", "cosine", "plateau")),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def results() -> Mapping[str, Mapping[str, Any]]:
+    return {name: module.run(spec).result for name, (module, spec) in CASES.items()}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_row_is_the_best_of_its_sweep(
+    name: str, results: Mapping[str, Mapping[str, Any]], tmp_path: Path
+) -> None:
+    _module, spec = CASES[name]
+    rows = {row["label"]: row for row in results[name]["rows"]}
+    compared = 0
+    for variant in presets.planned(spec):
+        if variant.label not in rows:  # sizes that need the data to be known
+            continue
+        row = rows[variant.label]
+        best = sweep.run(variant.sweep, folder=tmp_path).result["rows"][0]
+        for axis in variant.sweep.parsed:
+            assert row[axis.name] == best["configuration"][axis.name]
+        for metric in METRICS:
+            assert row[metric].mean == pytest.approx(best[metric].mean, rel=1e-5, nan_ok=True)
+            assert row[metric].low == pytest.approx(best[metric].low, rel=1e-4, abs=1e-6)
+        compared += 1
+    assert compared >= 2
+
+
+def test_the_printed_sweep_is_the_same(
+    results: Mapping[str, Mapping[str, Any]],
+    run_cli: RunCli,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NNDIAG_HOME", str(tmp_path))
+    row = results["schedules"]["rows"][1]
+    done = run_cli(*shlex.split(row["sweep"])[1:])
+    assert done.code == 0, done.err
+    best = f"{100 * row['val_accuracy'].mean:.1f} %"
+    assert f"Best validation accuracy: {best}" in " ".join(done.out.split())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_rows_say_what_design_asks_for(name: str, results: Mapping[str, Mapping[str, Any]]) -> None:
+    found = results[name]
+    for row in found["rows"]:
+        assert {"label", "diverged", "seconds", "sweep"} <= row.keys()
+        assert row["test_accuracy"].low <= row["test_accuracy"].mean <= row["test_accuracy"].high
+    assert sum(row["trainings"] for row in found["rows"]) == found["trainings"]
+    assert found["reading"]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gains_are_paired_by_seed(name: str, results: Mapping[str, Mapping[str, Any]]) -> None:
+    rows = results[name]["rows"]
+    (reference,) = (row for row in rows if row["reference"])
+    for row in rows:
+        gain = row["test_accuracy"].mean - reference["test_accuracy"].mean
+        assert row["gain"].mean == pytest.approx(gain, abs=1e-9)
+
+
+def test_the_best_rate_is_the_best_on_validation() -> None:
+    _module, spec = CASES["schedules"]
+    variant = presets.planned(spec)[1]
+    asked = configurations.asked(variant.sweep)
+    record, _samples = record_of(configurations.runs(variant.sweep, asked))
+    means = record.val_accuracy[-1].reshape(len(asked), 2).mean(axis=1)
+    row = compare_schedules.run(spec).result["rows"][1]
+    assert row["lr"] == asked[int(means.argmax())]["lr"]
+    places = slice(2 * int(means.argmax()), 2 * int(means.argmax()) + 2)
+    assert row["test_accuracy"].mean == pytest.approx(record.test_accuracy[places].mean())
+
+
+def test_rates_lie_around_the_textbook_rate() -> None:
+    spec = PresetSpec(base={"optimizer": "adam"}, rates=3)
+    assert rates_axis(spec) == "lr=0.000316,0.001,0.00316"
+    assert rates_axis(PresetSpec(base={"lr": 0.3})) == "lr=0.3"
+
+
+def test_the_advice_compares_what_it_says(results: Mapping[str, Mapping[str, Any]]) -> None:
+    found = results["schedules"]
+    advice = found["advice"]
+    constant = found["rows"][0]
+    assert (constant["label"], advice["lr"]) == ("constant", constant["lr"])
+    assert advice["first"] == constant["test_accuracy"]
+    gain = advice["then"].mean - advice["first"].mean
+    assert advice["gain"].mean == pytest.approx(gain, abs=1e-9)
+    by_label = {row["label"]: row["test_accuracy"] for row in advice["rows"]}
+    assert by_label[advice["schedule"]] == advice["then"]
+    assert (advice["trainings"], advice["trainings_all"]) == (2 * (2 + 2), 2 * 2 * 3)
+
+
+def test_shapes_are_the_schedules(results: Mapping[str, Mapping[str, Any]]) -> None:
+    shapes = {one["label"]: one for one in results["schedules"]["shapes"]}
+    assert set(shapes["constant"]["factor"]) == {1.0}
+    expected = [0.5 * (1 + math.cos(math.pi * step / 24)) for step in range(24)]
+    np.testing.assert_allclose(shapes["cosine"]["factor"], expected)
+    assert shapes["plateau"]["factor"][0] == 1.0
