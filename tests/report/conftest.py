@@ -122,7 +122,7 @@ def vanishing(names: Sequence[str]) -> tuple[Finding, ...]:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_result() -> ResultMaker:
     """Return a function that builds a result; its arguments are the cases of the tests."""
 

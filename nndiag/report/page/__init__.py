@@ -100,6 +100,7 @@ def html(results: Mapping[str, Result], *, figures_only: bool = False) -> str:
         language=language(),
         version=__version__,
         word=SimpleNamespace(**words.words()),
+        spoken=words.spoken(),
         title=_("{count} runs compared").format(count=len(parts)) if several else parts[0].title,
         parts=parts,
         compared=comparing.table(results) if several else None,

@@ -25,6 +25,7 @@
   function themed(plot, drawing) {
     const { color, fontFamily, axis } = theme(plot);
     const layout = { ...drawing.layout, font: { color, family: fontFamily, size: 13 } };
+    layout.separators = words.separators;
     layout.paper_bgcolor = layout.plot_bgcolor = "rgba(0,0,0,0)";
     layout.xaxis = { ...layout.xaxis, ...axis };
     layout.yaxis = { ...layout.yaxis, ...axis };
@@ -36,7 +37,14 @@
     return layout;
   }
 
-  const CONFIG = { displaylogo: false, responsive: true };
+  const language = document.documentElement.lang;
+  const CONFIG = {
+    displaylogo: false,
+    responsive: true,
+    modeBarButtonsToRemove: ["select2d", "lasso2d"],
+    locale: language,
+    locales: { [language]: { dictionary: words.plotly, format: {} } },
+  };
 
   async function draw(figure) {
     const plot = figure.querySelector(".plot");

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from nndiag.locales import _
+from nndiag.locales import _, language
 
 
 def words() -> dict[str, str]:
-    """Return the words of the template and of its script, in the language in use."""
+    """Return the words of the template, in the language in use."""
     return {
         "skip": _("Skip to the content"),
         "contents": _("Contents"),
@@ -34,11 +34,27 @@ def words() -> dict[str, str]:
         "left_out": _("{count} more rows are in the JSON."),
         "data": _("The numbers of this figure"),
         "no_script": _("The figure needs JavaScript; its description stands below."),
-        "too_old": _("This browser cannot unpack the figures; their descriptions stand below."),
         "curves": _("Curves"),
         "step": _("step"),
         "play": _("Play"),
         "pause": _("Pause"),
         "scrolls": _("{title}, scrolls sideways"),
+    }
+
+
+def spoken() -> dict[str, object]:
+    """Return the words that the page's script writes, those of plotly's buttons among them."""
+    return {
         "of": _("step {step} of {last}"),
+        "too_old": _("This browser cannot unpack the figures; their descriptions stand below."),
+        "separators": ",\u202f" if language() == "fr" else ".,",
+        "plotly": {
+            "Download plot as a PNG": _("Download plot as a PNG"),
+            "Zoom": _("Zoom"),
+            "Pan": _("Pan"),
+            "Zoom in": _("Zoom in"),
+            "Zoom out": _("Zoom out"),
+            "Autoscale": _("Autoscale"),
+            "Reset axes": _("Reset axes"),
+        },
     }
