@@ -21,8 +21,10 @@ def build() -> TyperGroup:
     from nndiag.cli import (
         compare,
         diagnose,
+        generalisation,
         gradients,
         lessons,
+        presets,
         principles,
         report,
         runs,
@@ -74,6 +76,7 @@ def build() -> TyperGroup:
         name="compare-optimizers",
         help=locales._("Tunes every optimizer alike and ranks them over seeds."),
     )(compare.compare_optimizers)
+    presets.register(app)
     app.command(
         name="perceptron",
         help=locales._("One neuron: its value, its boundary, and what it can learn."),
@@ -114,6 +117,14 @@ def build() -> TyperGroup:
         name="predict",
         help=locales._("Says what a network that transfer --save wrote sees in images."),
     )(transfer.predict)
+    app.command(
+        name="bias-variance",
+        help=locales._("Takes the error of growing models apart: bias, variance, noise."),
+    )(generalisation.bias_variance)
+    app.command(
+        name="split",
+        help=locales._("Divides the data by class, compares distributions, looks for leaks."),
+    )(generalisation.split)
     app.command(name="lessons", help=locales._("Lists the short lessons, one for every symptom."))(
         lessons.lessons
     )

@@ -1,4 +1,4 @@
-"""`nndiag bias-variance`: what a model knows beyond its training set, and why."""
+"""`nndiag bias-variance` and `split`: what a model knows beyond its training set, and why."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nndiag.cli.principles import numbers
 from nndiag.locales import _
 from nndiag.schema.errors import UsageError
 from nndiag.schema.spec import DataSpec
-from nndiag.schema.spec_generalisation import BiasVarianceSpec, usual_values
+from nndiag.schema.spec_generalisation import BiasVarianceSpec, SplitSpec, usual_values
 
 #: What is usual by task: samples of a training set, noise.
 _USUAL = {"regression": (30, 0.3), "classification": (200, 0.0)}
@@ -101,6 +101,40 @@ def bias_variance(
         result = experiment.run(spec, watch=shown)
     code = outputs.deliver(result, generalisation.bias_variance(result))
     return INTERRUPTED_EXIT if result.result["interrupted"] else code
+
+
+def split(
+    fractions: Annotated[
+        str, typer.Option(help=_("Shares of training, validation and test."))
+    ] = "0.6,0.2,0.2",
+    data: options.DataName = "digits",
+    data_root: options.DataRoot = None,
+    target: options.Target = None,
+    seeds: Annotated[
+        int, typer.Option(help=_("Divisions that are compared, by class and at random."))
+    ] = 100,
+    json: options.JsonPath = None,
+    plot: options.PlotPath = None,
+    report: options.ReportPath = None,
+    seed: options.Seed = 0,
+    lang: options.Language = None,
+) -> int:
+    outputs = Outputs(json=json, plot=plot, report=report)
+    spec = SplitSpec(
+        data=DataSpec(name=data, root=data_root, target=target),
+        fractions=numbers("--fractions", fractions),
+        seeds=seeds,
+        seed=seed,
+    )
+
+    from nndiag import datasets
+    from nndiag.experiments import split as experiment
+    from nndiag.report import generalisation
+
+    datasets.check(spec.data)
+    with display() as shown:
+        result = experiment.run(spec, watch=shown)
+    return outputs.deliver(result, generalisation.split(result))
 
 
 def _check(spec: BiasVarianceSpec) -> None:

@@ -27,6 +27,14 @@ def check(path: Path, target: str | None) -> None:
         _target(names, target, path)
 
 
+def features(path: Path, target: str | None) -> list[str]:
+    """Return the names of the columns but the target's; errors as `read`."""
+    with _opened(path) as file:
+        names, _delimiter = _header(file, path)
+        place = _target(names, target, path)
+    return [*names[:place], *names[place + 1 :]]
+
+
 def read(path: Path, target: str | None) -> tuple[Array, Array, str]:
     """Return features (N, columns - 1) float64, labels (N,) as text, and the target's place.
 

@@ -258,7 +258,7 @@ def _beyond(rows: Sequence[Mapping[str, Any]], variance: str) -> list[str]:
 
 
 def _closed_form(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    known = [row for row in rows if "predicted_variance" in row]
+    known = [row for row in rows if row.get("predicted_variance")]
     if not known:
         return []
     worst = max(abs(row["variance"].mean / row["predicted_variance"] - 1) for row in known)

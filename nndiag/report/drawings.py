@@ -8,6 +8,7 @@ from typing import Any
 from nndiag.locales import _
 from nndiag.report import (
     comparison_figures,
+    generalisation_figures,
     gradient_figures,
     principle_figures,
     run_figures,
@@ -15,6 +16,7 @@ from nndiag.report import (
     sweep_figures,
     trajectories,
     transfer,
+    variant_figures,
 )
 from nndiag.report.keys import key_words
 from nndiag.report.panels import Line, Panel
@@ -28,9 +30,11 @@ DRAWINGS: dict[str, Callable[[Result], Iterator[Panel]]] = {
     "compare-optimizers": comparison_figures.compare_optimizers,
     "compare-fixes": comparison_figures.compare_fixes,
     **principle_figures.DRAWINGS,
+    **generalisation_figures.DRAWINGS,
     "summary": summary.panels,
     "sweep": sweep_figures.sweep,
     **transfer.DRAWINGS,
+    **variant_figures.DRAWINGS,
 }
 _TITLES = {"gradients": gradient_figures.title, "diagnose": run_figures.title}
 #: A result that no row describes shows at most so many of its metrics.

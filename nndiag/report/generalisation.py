@@ -1,4 +1,4 @@
-"""What `nndiag bias-variance` prints."""
+"""What `nndiag bias-variance` and `nndiag split` print."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nndiag.locales import _
 from nndiag.report.columns import Column
 from nndiag.report.curves import Curve, Plot
 from nndiag.report.glyphs import Glyphs
-from nndiag.report.numbers import compact, percent
+from nndiag.report.numbers import compact, count, percent
 from nndiag.report.principle_parts import Lines, Row, View, column, within
 from nndiag.report.principle_parts import table as drawn_table
 from nndiag.schema.result import Interval, Result
@@ -144,3 +144,77 @@ def _complexity_curve(result: Result, width: int, glyphs: Glyphs) -> Lines:
         log=True,
     )
     yield from plot.lines(width, ascii_only=glyphs.ascii_only)
+
+
+def split(result: Result) -> RenderableType:
+    """Return what `nndiag split` prints."""
+    return View(result, _split)
+
+
+#: More classes than this are not all shown.
+_MOST_CLASSES, _SHOWN = 24, 12
+
+
+def _split(result: Result, width: int, glyphs: Glyphs) -> Iterator[Lines]:
+    found = result.result
+    yield _class_table(found, width, glyphs)
+    title = _("{count} divisions by class and at random [95 %]").format(
+        count=found["rows"][0]["divisions"]
+    )
+    yield drawn_table(title, _division_columns(found["rows"]), width, glyphs)
+
+
+def _class_table(found: Row, width: int, glyphs: Glyphs) -> Lines:
+    rows, parts = found["classes"], found["parts"]
+    title = _("{data}: {samples} samples, {classes} classes, divided {fractions} by class").format(
+        data=found["data"],
+        samples=count(found["samples"]),
+        classes=len(rows),
+        fractions="/".join(f"{100 * part['fraction']:g}" for part in parts),
+    )
+    if len(rows) > _MOST_CLASSES:
+        title += _("; the {shown} smallest").format(shown=_SHOWN)
+        rows = sorted(rows, key=lambda row: row["samples"])[:_SHOWN]
+    words = {"train": _("training"), "validation": _("validation"), "test": _("test")}
+    everything = found["samples"]
+    columns = [
+        column(_("class"), rows, lambda row: row["label"], left=True, shrinks_to=12),
+        column(_("samples"), rows, lambda row: count(row["samples"]), group=_("all")),
+        column("%", rows, lambda row: _share(row["samples"], everything), group=_("all")),
+    ]
+    for place, part in enumerate(parts):
+        group = f"{words[part['name']]} ({count(part['samples'])})"
+        columns += [
+            Column(
+                title=_("samples"),
+                cells=tuple(count(row["parts"][place]) for row in rows),
+                group=group,
+            ),
+            Column(
+                title="%",
+                cells=tuple(_share(row["parts"][place], part["samples"]) for row in rows),
+                group=group,
+            ),
+        ]
+    yield from drawn_table(title, columns, width, glyphs)
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f}"
+
+
+def _division_columns(rows: Sequence[Row]) -> list[Column]:
+    words = {"stratified": _("by class"), "random": _("at random")}
+    return [
+        column("", rows, lambda row: words[row["label"]], left=True),
+        column(_("largest deviation (points)"), rows, lambda row: _points(row)),
+        column(_("chi-square"), rows, lambda row: within(row["chi_square"])),
+        column(_("p below 5 %"), rows, lambda row: f"{row['rejected']}/{row['divisions']}"),
+        column(_("mean p"), rows, lambda row: within(row["p_value"]), rank=1),
+    ]
+
+
+def _points(row: Row) -> str:
+    number = row["largest_deviation"]
+    low, mean, high = (compact(100 * value) for value in (number.low, number.mean, number.high))
+    return mean if low == high else f"{mean} [{low}, {high}]"

@@ -9,6 +9,9 @@ from nndiag.locales import _
 from nndiag.report.panels import Line, Panel
 from nndiag.schema.result import Interval, Result
 
+#: More classes than this have no names on the axis.
+_MOST_TICKS = 12
+
 
 def bias_variance(result: Result) -> Iterator[Panel]:
     """Yield the complexity curve, the gap to training, and models beside the truth."""
@@ -88,4 +91,45 @@ def curve(x: Sequence[float], values: Sequence[Interval], name: str, colour: int
     )
 
 
-DRAWINGS = {"bias-variance": bias_variance}
+def split(result: Result) -> Iterator[Panel]:
+    """Yield the shares of the classes in each part, and how uneven divisions are."""
+    found = result.result
+    words = {"train": _("training"), "validation": _("validation"), "test": _("test")}
+    classes, parts = found["classes"], found["parts"]
+    few = len(classes) <= _MOST_TICKS
+    places = range(1, len(classes) + 1)
+    yield Panel(
+        title=_("Share of each class (%), divided by class"),
+        lines=[
+            Line(
+                x=[at + 0.15 * (k - (len(parts) - 1) / 2) for at in places],
+                y=[100 * row["parts"][k] / part["samples"] for row in classes],
+                name=words[part["name"]],
+                dots=True,
+                colour=k,
+            )
+            for k, part in enumerate(parts)
+        ],
+        ticks=[row["label"][:10] for row in classes] if few else (),
+        x_name=_("class"),
+    )
+    names = {"stratified": _("by class"), "random": _("at random")}
+    rows = found["rows"]
+    deviations = [row["largest_deviation"] for row in rows]
+    yield Panel(
+        title=_("Largest deviation of a class share (points)"),
+        lines=[
+            Line(
+                x=[100 * number.mean for number in deviations],
+                y=range(1, len(rows) + 1),
+                low=[100 * number.low for number in deviations],
+                high=[100 * number.high for number in deviations],
+                dots=True,
+            )
+        ],
+        down=[names[row["label"]] for row in rows],
+        x_name=_("points"),
+    )
+
+
+DRAWINGS = {"bias-variance": bias_variance, "split": split}

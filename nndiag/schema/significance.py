@@ -80,3 +80,36 @@ def critical_difference(treatments: int, blocks: int) -> float:
         return math.nan
     q = _NEMENYI[treatments - 2]
     return q * math.sqrt(treatments * (treatments + 1) / (6 * blocks))
+
+
+def chi_square_tail(value: float, freedom: int) -> float:
+    """Return P(X > value) for chi-square with a whole number of degrees of freedom.
+
+    Exact: with h = value / 2, Q(1) = e^-h or Q(1/2) = erfc(sqrt h), then
+    Q(a + 1) = Q(a) + h^a e^-h / Gamma(a + 1).
+    """
+    half = value / 2
+    if half <= 0:
+        return 1.0
+    if freedom % 2:
+        shape, tail = 0.5, math.erfc(math.sqrt(half))
+    else:
+        shape, tail = 1.0, math.exp(-half)
+    while shape < freedom / 2:
+        tail += math.exp(shape * math.log(half) - half - math.lgamma(shape + 1))
+        shape += 1
+    return min(tail, 1.0)
+
+
+def kolmogorov_tail(distance: float, first: int, second: int) -> float:
+    """Return P(D > distance) for the largest difference of two empirical distributions.
+
+    Asymptotic, with Stephens' correction for samples of sizes `first` and `second`; for values
+    with ties it is an upper bound.
+    """
+    root = math.sqrt(first * second / (first + second))
+    scaled = (root + 0.12 + 0.11 / root) * distance
+    if scaled < 0.2:
+        return 1.0
+    terms = ((-1) ** (k - 1) * math.exp(-2 * (k * scaled) ** 2) for k in range(1, 101))
+    return min(max(2 * sum(terms), 0.0), 1.0)

@@ -101,6 +101,7 @@ class SplitSpec(PrincipleSpec):
 
     data: DataSpec = field(default_factory=DataSpec)
     fractions: tuple[float, ...] = (0.6, 0.2, 0.2)
+    seeds: int = 100
 
     def __post_init__(self) -> None:
         super().__post_init__()

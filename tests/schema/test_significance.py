@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nndiag.schema.significance import (
+    chi_square_tail,
     critical_difference,
     holm,
+    kolmogorov_tail,
     mean_ranks,
     paired_p_value,
     student_tail,
@@ -58,3 +60,15 @@ def test_critical_difference_uses_the_studentised_range(treatments: int) -> None
     q = scipy_stats.studentized_range.ppf(0.95, treatments, np.inf) / np.sqrt(2)
     expected = q * np.sqrt(treatments * (treatments + 1) / (6 * 8))
     assert critical_difference(treatments, 8) == pytest.approx(expected, rel=2e-3)
+
+
+@given(st.floats(0, 200), st.integers(1, 60))
+def test_chi_square_tail(value: float, freedom: int) -> None:
+    expected = scipy_stats.chi2.sf(value, freedom)
+    assert chi_square_tail(value, freedom) == pytest.approx(expected, rel=1e-9, abs=1e-14)
+
+
+@given(st.floats(0, 1), st.integers(20, 2000), st.integers(20, 2000))
+def test_kolmogorov_tail(distance: float, first: int, second: int) -> None:
+    exact = scipy_stats.kstwo.sf(distance, round(first * second / (first + second)))
+    assert kolmogorov_tail(distance, first, second) == pytest.approx(exact, abs=0.02)
