@@ -69,7 +69,7 @@ class Outputs:
         if not self.to_stdout:
             from rich.console import Console
 
-            (console or Console()).print(view)
+            (console or Console()).print(view, crop=False)  # what is to be copied stays whole
         if self.json is not None:
             self._write_json(result)
         if self.plot is not None:

@@ -195,7 +195,7 @@ def _closing(found: Mapping[str, Any], width: int, glyphs: Glyphs) -> Iterator[T
         text = _("Saved; plain torch loads it (inputs: (images - mean) / std of ImageNet):")
         yield from sentence(glyphs.text(text), width)
         for line in found["saved"]["code"]:
-            yield Text("    " + line, no_wrap=True, overflow="ignore")
+            yield Text(line, no_wrap=True, overflow="ignore")  # as it is pasted
     notes = [_("Not read: {file}").format(file=name) for name in found.get("problems", ())]
     if found["interrupted"]:
         notes.append(_("Interrupted: only what was complete is shown."))

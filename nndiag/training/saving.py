@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +18,13 @@ from nndiag.schema.errors import DataError, RunError
 from nndiag.schema.spec_transfer import TransferSpec
 from nndiag.training.transferring import Learner
 from nndiag.zoo import backbones
-from nndiag.zoo.registry import is_import
+from nndiag.zoo.registry import is_import, resolve_import
 
 _FORMAT = "nndiag-transfer-1"
-_SMALL_CODE = (
-    "blocks = [torch.nn.Sequential(torch.nn.Conv2d(i, o, 3, padding=1, bias=False), "
+_SMALL_BLOCKS = (
+    "*(torch.nn.Sequential(torch.nn.Conv2d(i, o, 3, padding=1, bias=False), "
     "torch.nn.BatchNorm2d(o), torch.nn.ReLU(), torch.nn.MaxPool2d(2)) "
-    "for i, o in ((3, 32), (32, 64), (64, 128))]"
+    "for i, o in ((3, 32), (32, 64), (64, 128)))"
 )
 
 
@@ -58,6 +59,7 @@ def save(
     Raises:
         RunError: the file cannot be written.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     row = backbones.row(spec.backbone)
@@ -68,24 +70,17 @@ def save(
         "head": _layers(learner.head),
     }
     code = _code(shape)
-    names = list(_built(code).state_dict())
-    values = [*learner.body.state_dict().values(), *learner.head.state_dict().values()]
-    state = {
-        name: value.detach().cpu().contiguous() for name, value in zip(names, values, strict=True)
-    }
+    state = _named(shape, code, learner)
     resize = row.resize if image_size == row.crop else image_size
     facts = {**shape, "classes": list(classes), "resize": resize}
     metadata = {"format": _FORMAT, "nndiag": json.dumps(facts)}
     try:
         save_file(state, path, metadata=metadata)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise RunError(
-            _("--save: {path} cannot be written: {reason}").format(
-                path=path, reason=error.strerror or error
-            )
+            _("--save: {path} cannot be written: {reason}").format(path=path, reason=error)
         ) from None
-    load_line = f"net.load_state_dict(safetensors.torch.load_file({json.dumps(str(path))}))"
-    return {"path": str(path), "code": [*code, f"{load_line}; net.eval()"]}
+    return {"path": str(path), "code": [*code, _filled(row.name, path)]}
 
 
 def load(path: str) -> Saved:
@@ -95,7 +90,6 @@ def load(path: str) -> Saved:
         DataError: no such file, or not one of `save`.
     """
     from safetensors import safe_open
-    from safetensors.torch import load_file
 
     if not Path(path).is_file():
         raise DataError(_("there is no file '{path}'").format(path=path))
@@ -107,29 +101,39 @@ def load(path: str) -> Saved:
                 _("'{path}' was not written by nndiag transfer --save").format(path=path)
             )
         facts = json.loads(metadata["nndiag"])
-        code = _code(facts)
-        model = _built(code)
-        model.load_state_dict(load_file(path))
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
+        code = (*_code(facts), _filled(str(facts["backbone"]), path))
+        return Saved(
+            model=_built(code),
+            classes=tuple(map(str, facts["classes"])),
+            image_size=int(facts["image_size"]),
+            resize=int(facts["resize"]),
+            backbone=str(facts["backbone"]),
+            code=code,
+        )
+    except DataError:
+        raise
+    except Exception as error:  # safetensors, torch and a user's factory, each in its own way
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise DataError(
-            _("'{path}' cannot be read: {reason}").format(
-                path=path, reason=str(error).splitlines()[0] or type(error).__name__
-            )
+            _("'{path}' cannot be read: {reason}").format(path=path, reason=reason)
         ) from None
-    except Exception as error:  # safetensors raises a class of its own for a damaged file
-        if isinstance(error, DataError):
-            raise
-        raise DataError(
-            _("'{path}' cannot be read: {reason}").format(path=path, reason=error)
-        ) from None
-    return Saved(
-        model=model.eval(),
-        classes=tuple(facts["classes"]),
-        image_size=facts["image_size"],
-        resize=facts["resize"],
-        backbone=facts["backbone"],
-        code=code,
-    )
+
+
+def _named(shape: Mapping[str, Any], code: Sequence[str], learner: Learner) -> dict[str, Tensor]:
+    """Return the values of body and head by their names in the network that `code` builds.
+
+    Both keep their order; the head of a user's network need not be the last in it.
+    """
+    net = _built(code)
+    end = backbones.end_of(backbones.outline(shape["backbone"], image_size=shape["image_size"]))
+    if end is None:
+        end, _last = list(net.named_children())[-1]
+    names = sorted(net.state_dict(), key=lambda name: name.startswith(f"{end}."))
+    values = [*learner.body.state_dict().values(), *learner.head.state_dict().values()]
+    return {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in zip(names, values, strict=True)
+    }
 
 
 def _layers(head: nn.Module) -> list[list[Any]]:
@@ -145,50 +149,57 @@ def _layers(head: nn.Module) -> list[list[Any]]:
     return found
 
 
-def _code(shape: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the lines of plain torch that build the network as `net`.
+def _code(shape: Mapping[str, Any]) -> tuple[str, str]:
+    """Return two lines of plain torch: imports, and the network as `net`.
 
     Only numbers and known names of `shape` get into them.
     """
-    name, head = backbones.row(str(shape["backbone"])).name, _head_text(shape["head"])
-    if is_import(name):
-        module, _colon, factory = name.rpartition(":")
-        return (
-            f"import {module}, safetensors.torch, torch",
-            f"net = {module}.{factory}()",
-            *_ended(name, head, shape),
-        )
+    name, head = str(shape["backbone"]), _head_text(shape["head"])
+    if name.partition(":")[0].partition(".")[0] in sys.stdlib_module_names:
+        raise ValueError(_("{name} is no network").format(name=name))
+    name = backbones.row(name).name
+    pool = "torch.nn.AdaptiveAvgPool2d(1), " if shape["pooled"] else ""
     if name == backbones.SMALL.name:
-        pool = "torch.nn.AdaptiveAvgPool2d(1), " if shape["pooled"] else ""
-        net = f"net = torch.nn.Sequential(*blocks, {pool}torch.nn.Flatten(1), {head})"
-        return ("import safetensors.torch, torch", _SMALL_CODE, net)
-    more = ""
-    if name in ("googlenet", "inception_v3"):
-        more = "aux_logits=False, init_weights=False, transform_input=True"
-    if name.startswith("vit"):
-        more = f"image_size={int(shape['image_size'])}"
-    return (
-        "import safetensors.torch, torch, torchvision",
-        f"net = torchvision.models.{name}({more})",
-        *_ended(name, head, shape),
-    )
-
-
-def _ended(name: str, head: str, shape: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the lines that put the head on a network."""
-    model = backbones.outline(name, image_size=int(shape["image_size"]))
+        net = f"net = torch.nn.Sequential({_SMALL_BLOCKS}, {pool}torch.nn.Flatten(1), {head})"
+        return "import safetensors.torch, torch", net
+    size = int(shape["image_size"])
+    model = backbones.outline(name, image_size=size)
+    if is_import(name):
+        library, _colon, made = name.rpartition(":")
+        made = f"{library}.{made}"
+        ready = isinstance(resolve_import(name, "--load"), nn.Module)
+        made = f"copy.deepcopy({made})" if ready else f"{made}()"
+        library = f"copy, {library}" if ready else library
+    else:
+        library, made = "torchvision", f"torchvision.models.{name}({_arguments(name, size)})"
     end = backbones.end_of(model)
-    pool_text = "torch.nn.AdaptiveAvgPool2d(1), " if shape["pooled"] else ""
-    if end is not None:
-        if backbones.pools_in_end(model):
-            head = f"torch.nn.Sequential({pool_text}torch.nn.Flatten(1), {head})"
-        unpooled = not shape["pooled"] and hasattr(model, "avgpool")
-        pool = ("net.avgpool = torch.nn.Identity()",) if unpooled else ()
-        place = "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in end.split("."))
-        return (*pool, f"net{place} = {head}")
-    relu = "torch.nn.ReLU(), " if type(model).__name__ == "DenseNet" else ""
-    layers = f"net.features, {relu}{pool_text}torch.nn.Flatten(1), {head}"
-    return (f"net = torch.nn.Sequential({layers})",)
+    if end is None:
+        relu = "torch.nn.ReLU(), " if type(model).__name__ == "DenseNet" else ""
+        made = f"torch.nn.Sequential({made}.features, {relu}{pool}torch.nn.Flatten(1), {head})"
+        return f"import safetensors.torch, torch, {library}", f"net = {made}"
+    if backbones.pools_in_end(model):
+        head = f"torch.nn.Sequential({pool}torch.nn.Flatten(1), {head})"
+    place = "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in end.split("."))
+    if length := backbones.length_to_end(model):
+        made += f"[:{length}]"
+    parts = [f"net = {made}", f"net{place} = {head}"]
+    if not shape["pooled"] and hasattr(model, "avgpool"):
+        parts.insert(1, "net.avgpool = torch.nn.Identity()")
+    return f"import safetensors.torch, torch, {library}", "; ".join(parts)
+
+
+def _filled(name: str, path: str) -> str:
+    """Return the line that reads the values into `net`."""
+    read = f"safetensors.torch.load_file({json.dumps(str(path))})"
+    if name.startswith("mnasnet"):  # it asks for the version that its own state has
+        read = f"dict.update(state := net.state_dict(), {read}) or state"
+    return f"net.load_state_dict({read}); net.eval()"
+
+
+def _arguments(name: str, image_size: int) -> str:
+    if name in ("googlenet", "inception_v3"):
+        return "aux_logits=False, init_weights=False, transform_input=True"
+    return f"image_size={image_size}" if name.startswith("vit") else ""
 
 
 def _head_text(layers: Sequence[Sequence[Any]]) -> str:

@@ -233,6 +233,8 @@ def body(model: nn.Module, *, pooled: bool = True) -> nn.Module:
 
     name = end_of(model)
     if name is not None:
+        if length := length_to_end(model):
+            model = model[:length]  # type: ignore[index]
         pool = [("avgpool", nn.AdaptiveAvgPool2d(1))] if pooled and pools_in_end(model) else []
         parent, _dot, last = name.rpartition(".")
         setattr(model.get_submodule(parent), last, nn.Identity())
@@ -273,6 +275,19 @@ def end_of(model: nn.Module) -> str | None:
     )
 
 
+def length_to_end(model: nn.Module) -> int:
+    """Return how many layers of a plain sequence lead to its classifier, which included; else 0.
+
+    What comes after it (a softmax) is none of the backbone.
+    """
+    from torch import nn
+
+    end = end_of(model)
+    if type(model) is not nn.Sequential or end not in model._modules:
+        return 0
+    return list(model._modules).index(end) + 1
+
+
 def pools_in_end(model: nn.Module) -> bool:
     """Say whether the classifier itself averages over positions (MaxViT), so that taking it off
     leaves a map."""
@@ -289,6 +304,9 @@ def blocks(network: nn.Module) -> list[tuple[str, nn.ModuleList]]:
     from torch import nn
 
     units = _units(network)
+    while len(units) > 1 and not _own(units[0][1]):  # what only reshapes joins what follows
+        (_name, reshaping), (name, layers) = units[:2]
+        units[:2] = [(name, reshaping + layers)]
     size = -(-len(units) // _MOST_BLOCKS)
     merged = [units[start : start + size] for start in range(0, len(units), size)]
     found = []
