@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from nndiag.locales import _
-from nndiag.schema.errors import NndiagError, RunError
+from nndiag.schema.errors import DataError, NndiagError, RunError
 from nndiag.schema.spec import DataSpec
 from nndiag.schema.spec_sweep import Outcome, Run
 from nndiag.training.executors import Place
@@ -30,6 +30,10 @@ def stream(
 
     A group that fails gives outcomes that say why. When the caller stops listening, groups that
     have not begun are cancelled.
+
+    Raises:
+        DataError: the data cannot be used.
+        RunError: the executor drops its work.
 
     Args:
         progress: told of a group's member-steps as they are taken; of those in other processes
@@ -72,7 +76,7 @@ def _outcomes(future: Future[Any], group: Sequence[Run]) -> list[Outcome]:
     error = future.exception()
     if error is None:
         return outcomes_of(group, future.result())
-    if not isinstance(error, Exception):
-        raise error
+    if isinstance(error, DataError) or not isinstance(error, Exception):
+        raise error  # no other run would fare better
     text = str(error) if isinstance(error, NndiagError) else f"{type(error).__name__}: {error}"
     return [Outcome(run=run, error=text) for run in group]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -18,7 +19,7 @@ def test_rungs(configurations: int, steps: int) -> None:
     found = rungs(configurations, steps)
     assert found[0].configurations == configurations
     assert found[-1].steps == steps
-    for before, after in zip(found, found[1:], strict=False):
+    for before, after in itertools.pairwise(found):
         assert after.configurations == math.ceil(before.configurations / 2)
         assert before.steps == math.ceil(after.steps / 2)
     assert found[0].steps >= steps / 16
