@@ -20,11 +20,13 @@ def build() -> TyperGroup:
     """Assemble the commands, in the language in use."""
     from nndiag.cli import (
         compare,
+        depth_limit,
         diagnose,
         generalisation,
         gradients,
         lessons,
         presets,
+        predict,
         principles,
         report,
         runs,
@@ -116,7 +118,7 @@ def build() -> TyperGroup:
     app.command(
         name="predict",
         help=locales._("Says what a network that transfer --save wrote sees in images."),
-    )(transfer.predict)
+    )(predict.predict)
     app.command(
         name="bias-variance",
         help=locales._("Takes the error of growing models apart: bias, variance, noise."),
@@ -125,6 +127,10 @@ def build() -> TyperGroup:
         name="split",
         help=locales._("Divides the data by class, compares distributions, looks for leaks."),
     )(generalisation.split)
+    app.command(
+        name="depth-limit",
+        help=locales._("How deep a plain network trains, by method, and what decides it."),
+    )(depth_limit.depth_limit)
     app.command(name="lessons", help=locales._("Lists the short lessons, one for every symptom."))(
         lessons.lessons
     )

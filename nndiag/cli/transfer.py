@@ -1,4 +1,4 @@
-"""`nndiag transfer` and `nndiag predict`."""
+"""`nndiag transfer`."""
 
 from __future__ import annotations
 
@@ -134,24 +134,6 @@ def transfer(
             result = experiment.run(spec, save=None if save is None else str(save), watch=shown)
     code = outputs.deliver(result, tables.transfer(result))
     return INTERRUPTED_EXIT if result.result["interrupted"] else code
-
-
-def predict(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help=_("File that --save wrote."))],
-    folder: Annotated[str, typer.Argument(metavar="FOLDER", help=_("Images, or one image."))],
-    json: options.JsonPath = None,
-    report: options.ReportPath = None,
-    lang: options.Language = None,
-) -> int:
-    outputs = Outputs(json=json, report=report)
-    for place, path in (("MODEL", model), ("FOLDER", folder)):
-        if not Path(path).exists():
-            raise UsageError(_("{place}: there is no '{path}'").format(place=place, path=path))
-    from nndiag.experiments import predict as experiment
-    from nndiag.report import predictions
-
-    result = experiment.run(model, folder)
-    return outputs.deliver(result, predictions.predictions(result))
 
 
 def _list() -> int:

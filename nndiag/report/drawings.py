@@ -8,8 +8,10 @@ from typing import Any
 from nndiag.locales import _
 from nndiag.report import (
     comparison_figures,
+    depth_limit,
     generalisation_figures,
     gradient_figures,
+    predictions,
     principle_figures,
     run_figures,
     summary,
@@ -32,6 +34,8 @@ DRAWINGS: dict[str, Callable[[Result], Iterator[Panel]]] = {
     **principle_figures.DRAWINGS,
     **generalisation_figures.DRAWINGS,
     "summary": summary.panels,
+    "depth-limit": depth_limit.panels,
+    "predict": predictions.panels,
     "sweep": sweep_figures.sweep,
     **transfer.DRAWINGS,
     **variant_figures.DRAWINGS,
