@@ -12,9 +12,12 @@ import typer
 from nndiag.cli import options
 from nndiag.cli.display import display
 from nndiag.cli.outcome import INTERRUPTED_EXIT, Outputs
+from nndiag.cli.principles import numbers
 from nndiag.cli.settings import with_settings
 from nndiag.locales import _
-from nndiag.schema.spec_presets import PresetSpec, SchedulesSpec
+from nndiag.schema.errors import UsageError
+from nndiag.schema.spec_generalisation import LearningCurveSpec
+from nndiag.schema.spec_presets import BatchSizesSpec, PresetSpec, SchedulesSpec
 
 Rates = Annotated[int, typer.Option(help=_("Learning rates tried for each variant."))]
 Seeds = Annotated[int, typer.Option(help=_("Trainings of each configuration."))]
@@ -116,10 +119,61 @@ def compare_schedules(
     return {"schedules": listed(schedules, SchedulesSpec.schedules)}
 
 
+@preset(LearningCurveSpec, "train_samples")
+def learning_curve(
+    sizes: Annotated[
+        str | None,
+        typer.Option(
+            help=_("Samples joined by commas, or shares of the training split (default 0.03 to 1).")
+        ),
+    ] = None,
+    wider: Annotated[
+        int, typer.Option(help=_("Times the width that is tried on the largest size."))
+    ] = LearningCurveSpec.wider,
+) -> dict[str, Any]:
+    chosen = LearningCurveSpec.sizes if sizes is None else numbers("--sizes", sizes)
+    return {"sizes": tuple(sorted(set(chosen))), "wider": wider}
+
+
+@preset(BatchSizesSpec, "batch_size")
+def compare_batch_sizes(
+    batch_sizes: Annotated[
+        str | None,
+        typer.Option(help=_("Sizes joined by commas, full: the whole set (default 1,2 .. full).")),
+    ] = None,
+    epochs: Annotated[int, typer.Option(help=_("Passes over the data, unless --steps."))] = 8,
+    reference: Annotated[
+        int, typer.Option(help=_("The size whose best rate is scaled to the others."))
+    ] = 32,
+    scaling: Annotated[
+        bool, typer.Option(help=_("Also train at the linearly scaled rate."))
+    ] = True,
+) -> dict[str, Any]:
+    sizes = tuple(map(_size, listed(batch_sizes, ())))
+    return {
+        "sizes": sizes or BatchSizesSpec.sizes,
+        "epochs": epochs,
+        "reference": reference,
+        "scaling": scaling,
+    }
+
+
+def _size(text: str) -> int:
+    if text in ("full", "all"):
+        return 0
+    if not text.isdigit() or not int(text):
+        raise UsageError(
+            _("--batch-sizes: got '{text}'; accepted: whole numbers or full").format(text=text)
+        )
+    return int(text)
+
+
 def register(app: typer.Typer) -> None:
     """Add the presets to the command line."""
     helps = {
+        learning_curve: _("Accuracy against training-set size: more data, or more capacity?"),
         compare_schedules: _("Learning-rate schedules, each tuned, and 'first without decay'."),
+        compare_batch_sizes: _("Batch sizes: noise, speed, accuracy, memory; the rate scaled."),
     }
     for command, text in helps.items():
         app.command(name=command.__name__.replace("_", "-"), help=text)(command)

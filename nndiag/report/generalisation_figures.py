@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from nndiag.locales import _
+from nndiag.report import learning_curves
 from nndiag.report.panels import Line, Panel
 from nndiag.schema.result import Interval, Result
 
@@ -112,6 +113,7 @@ def split(result: Result) -> Iterator[Panel]:
         ],
         ticks=[row["label"][:10] for row in classes] if few else (),
         x_name=_("class"),
+        y_limits=(0, 1.3 * max(100 * row["samples"] / found["samples"] for row in classes)),
     )
     names = {"stratified": _("by class"), "random": _("at random")}
     rows = found["rows"]
@@ -132,4 +134,8 @@ def split(result: Result) -> Iterator[Panel]:
     )
 
 
-DRAWINGS = {"bias-variance": bias_variance, "split": split}
+DRAWINGS = {
+    "bias-variance": bias_variance,
+    "split": split,
+    "learning-curve": learning_curves.panels,
+}

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import RenderableType
 
 from nndiag.locales import _
+from nndiag.report.columns import Column
 from nndiag.report.glyphs import Glyphs
-from nndiag.report.numbers import compact
-from nndiag.report.principle_parts import View, column
+from nndiag.report.learning_curves import learning_curve
+from nndiag.report.numbers import compact, count
+from nndiag.report.principle_parts import Row, View, column
 from nndiag.report.variants import (
     Parts,
+    accuracy_cell,
     closing,
     header,
     maybe,
@@ -19,6 +24,8 @@ from nndiag.report.variants import (
     variant_table,
 )
 from nndiag.schema.result import Result
+
+__all__ = ["compare_schedules", "learning_curve"]
 
 
 def compare_schedules(result: Result) -> RenderableType:
@@ -48,3 +55,57 @@ def _schedules(result: Result, width: int, glyphs: Glyphs) -> Parts:
         )
         yield sensitivity(found, width, glyphs, shown_labels(rows, "constant"))
     yield closing(found, width, glyphs)
+
+
+def compare_batch_sizes(result: Result) -> RenderableType:
+    """Return what `nndiag compare-batch-sizes` prints."""
+    return View(result, _batch_sizes)
+
+
+def _batch_sizes(result: Result, width: int, glyphs: Glyphs) -> Parts:
+    found = result.result
+    rows = found["rows"]
+    yield header(result, width, glyphs)
+    if rows:
+        yield variant_table(
+            _("Batch sizes, each at its own best rate"),
+            _batch_columns(rows, glyphs),
+            width,
+            glyphs,
+            _(
+                "it.: iterations an epoch. noise: |g_B - g| / |g| before training. scaled %: at "
+                "the reference's rate in proportion to the size. steps, ms: to {target} %."
+            ).format(target=f"{100 * result.spec['target_accuracy']:.0f}"),
+        )
+        yield sensitivity(found, width, glyphs, _spread(found["sensitivity"]))
+    yield closing(found, width, glyphs)
+
+
+def _batch_columns(rows: Sequence[Row], glyphs: Glyphs) -> list[Column]:
+    return [
+        column(_("batch"), rows, lambda r: count(r["batch_size"]), group=" "),
+        column(_("it."), rows, lambda r: count(r["iterations_per_epoch"])),
+        column(_("lr"), rows, lambda r: compact(r["lr"], 2)),
+        column(_("test %"), rows, lambda r: accuracy_cell(r["test_accuracy"], glyphs)),
+        column(_("scaled %"), rows, lambda r: _accuracy_of(r["scaled"], glyphs)),
+        column(_("same lr %"), rows, lambda r: _accuracy_of(r["unscaled"], glyphs), rank=2),
+        column(_("noise"), rows, lambda r: maybe(r.get("noise"), lambda v: compact(v, 2))),
+        column(_("steps"), rows, lambda r: maybe(r["steps_to_target"], lambda v: count(round(v)))),
+        column(
+            _("ms"), rows, lambda r: maybe(r["seconds_to_target"], lambda v: compact(1000 * v, 2))
+        ),
+        column(_("kB"), rows, lambda r: compact(r["step_bytes"] / 1000, 2), rank=1),
+        column(_("rates"), rows, lambda r: count(r["rates_that_work"]), rank=1),
+        column(_("p"), rows, lambda r: "" if r["reference"] else compact(r["p_value"], 2), rank=2),
+    ]
+
+
+def _accuracy_of(one: Row | None, glyphs: Glyphs) -> str:
+    return "-" if one is None else accuracy_cell(one["test_accuracy"], glyphs)
+
+
+def _spread(entries: Sequence[Row]) -> list[str]:
+    """Return a few labels, evenly over the list."""
+    count_of = min(5, len(entries))
+    places = [round(k * (len(entries) - 1) / max(count_of - 1, 1)) for k in range(count_of)]
+    return [entries[place]["label"] for place in places]

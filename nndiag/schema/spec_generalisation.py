@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from nndiag.locales import _
 from nndiag.schema.errors import UsageError
-from nndiag.schema.spec import DEVICES, DataSpec, require_choice, require_range
+from nndiag.schema.spec import DEVICES, DataSpec, require_choice, require_positive, require_range
+from nndiag.schema.spec_presets import PresetSpec, require_free
 from nndiag.schema.spec_principles import PrincipleSpec
 
 TASKS = ("regression", "classification")
@@ -113,3 +115,33 @@ class SplitSpec(PrincipleSpec):
                     "such as 0.6,0.2,0.2"
                 ).format(given=",".join(f"{part:g}" for part in self.fractions))
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningCurveSpec(PresetSpec):
+    """One run of `nndiag learning-curve`: trainings on more and more of the training split.
+
+    Attributes:
+        sizes: samples, or up to 1 shares of the training split; in growing order.
+        wider: how many times the width that is trained on the largest size for comparison.
+    """
+
+    usual: ClassVar[Mapping[str, Any]] = {"optimizer": "adam"}
+
+    sizes: tuple[float, ...] = (0.03, 0.06, 0.12, 0.25, 0.5, 1)
+    wider: int = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_free(self, "train_samples")
+        require_range("--wider", self.wider, 2, 1000)
+        if len(set(self.sizes)) < 2:
+            raise UsageError(_("--sizes: got one; accepted: two or more, joined by commas"))
+        for size in self.sizes:
+            require_positive("--sizes", size)
+            if size > 1 and not float(size).is_integer():
+                raise UsageError(
+                    _("--sizes: got {size:g}; accepted: whole numbers, or shares up to 1").format(
+                        size=size
+                    )
+                )
