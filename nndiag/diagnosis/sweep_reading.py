@@ -105,6 +105,11 @@ def _with_interval(number: Interval, metric: str) -> str:
     return f"{text} [{amount(number.low, metric)}, {amount(number.high, metric)}]"
 
 
+def _percent(share: float) -> str:
+    """Return a share in percent; nearly all is not all."""
+    return ">99" if 0.995 <= share < 1 else f"{100 * share:.0f}"
+
+
 def _gain(number: Interval, metric: str) -> str:
     """Return a difference: of accuracies in points of percent."""
     if not metric.endswith("accuracy"):
@@ -146,8 +151,8 @@ def _alike(rows: Sequence[Row], spec: SweepSpec) -> Iterator[str]:
         )
     elif tied:
         yield _(
-            "{tied} of the {others} other configurations are not told apart from it (paired "
-            "t-test, Holm-corrected, 5 %)."
+            "Not told apart from it: {tied} of the {others} other configurations (paired t-test, "
+            "Holm-corrected, 5 %)."
         ).format(tied=tied, others=len(others))
     else:
         yield _(
@@ -183,7 +188,7 @@ def _axes(effects: Sequence[Row], spec: SweepSpec) -> Iterator[str]:
                 "{best} is better than {worst} by {gain}."
             ).format(
                 axis=one["axis"],
-                share=f"{100 * one['share']:.0f}",
+                share=_percent(one["share"]),
                 best=one["best"],
                 worst=one["worst"],
                 gain=_gain(one["effect"], spec.metric),
@@ -194,7 +199,8 @@ def _axes(effects: Sequence[Row], spec: SweepSpec) -> Iterator[str]:
             axes=", ".join(hardly)
         )
     rest = 1 - sum(one["share"] for one in known)
-    if len(known) > 1 and len(known) == len(effects) and rest >= _INTERACTS:
+    whole = spec.samples is None and len(known) == len(effects) > 1
+    if whole and rest >= _INTERACTS:
         yield _(
             "{rest} % of the differences are no axis's own: the best value of one depends on the "
             "others, so choose them together."

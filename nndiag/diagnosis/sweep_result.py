@@ -60,6 +60,7 @@ def _shared(spec: SweepSpec, configurations: Sequence[Tried]) -> dict[str, Any]:
         for name, value in first.items()
         if value is not None
         and name not in spec.shown
+        and not (name == "steps" and spec.halving)
         and all(one.configuration[name] == value for one in configurations)
     }
 

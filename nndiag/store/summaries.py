@@ -191,25 +191,43 @@ def marginals(spec: SweepSpec, configurations: Sequence[Tried]) -> list[dict[str
 
     The marginal mean of a value is the mean over every configuration that has it, all other axes
     averaged over; its interval is over the units. `share` is the part of the variance of the
-    configurations' means that lies between the values (first-order functional ANOVA; on a whole
-    grid exact, and the shares of all axes and their interactions add up to 1).
+    configurations' means that lies between the values: of a grid exactly (first-order functional
+    ANOVA; with those of the interactions the shares add up to 1), of a random sample without what
+    chance alone would put there (Kelley's epsilon squared).
+
+    Configurations whose runs are not all known are left out; of a grid also those that an axis's
+    other values lack, lest values be compared in different company.
     """
-    found = [
-        _marginal(axis, _levels(axis, configurations), configurations, spec.metric)
-        for axis in spec.parsed
-        if axis.varies
-    ]
+    found = []
+    for axis in spec.parsed:
+        members = _comparable(spec, axis, configurations)
+        if axis.varies and members:
+            found.append(_marginal(axis, _levels(spec, axis, members), members, spec))
     shares = [-one["share"] if math.isfinite(one["share"]) else 0.0 for one in found]
     return [found[place] for place in np.argsort(shares, kind="stable")]
 
 
-def _levels(axis: Axis, configurations: Sequence[Tried]) -> list[_Level]:
+def _comparable(spec: SweepSpec, axis: Axis, configurations: Sequence[Tried]) -> list[Tried]:
+    runs = spec.seeds * (spec.folds or 1)
+    whole = [one for one in configurations if len(one.outcomes) == runs]
+    if spec.samples is not None:
+        return whole
+    company: dict[str, list[Tried]] = {}
+    for one in whole:
+        rest = {name: value for name, value in one.configuration.items() if name in spec.shown}
+        rest.pop(axis.name, None)
+        company.setdefault(_text(rest), []).append(one)
+    return [one for some in company.values() if len(some) == len(axis.values) for one in some]
+
+
+def _levels(spec: SweepSpec, axis: Axis, configurations: Sequence[Tried]) -> list[_Level]:
     groups: dict[Any, list[Tried]] = {}
     for one in configurations:
         groups.setdefault(one.configuration[axis.name], []).append(one)
     numeric = KINDS[axis.name].form in ("integer", "number") and None not in groups
     order = sorted(groups) if numeric else [value for value in axis.values if value in groups]
-    if not numeric or len(groups) <= _MOST_VALUES:
+    drawn = spec.samples is not None and axis.continuous
+    if not numeric or (len(groups) <= _MOST_VALUES and not drawn):
         return [_Level(value_text(value), value, tuple(groups[value])) for value in order]
     ordered = [one for value in order for one in groups[value]]
     return [_bin(axis, part) for part in _parts(axis, ordered)]
@@ -234,8 +252,9 @@ def _bin(axis: Axis, members: Sequence[Tried]) -> _Level:
 
 
 def _marginal(
-    axis: Axis, levels: Sequence[_Level], configurations: Sequence[Tried], metric: str
+    axis: Axis, levels: Sequence[_Level], configurations: Sequence[Tried], spec: SweepSpec
 ) -> dict[str, Any]:
+    metric = spec.metric
     values = [_by_unit(level.members, metric) for level in levels]
     means = [float(np.mean(list(one.values()))) for one in values]
     best, worst = _ends(means, metric)
@@ -243,7 +262,7 @@ def _marginal(
     effect = mean_of([_gap(values[best][unit], values[worst][unit], metric) for unit in shared])
     return {
         "axis": axis.name,
-        "share": _share(levels, configurations, metric),
+        "share": _share(levels, configurations, spec),
         "effect": effect,
         "best": levels[best].label,
         "worst": levels[worst].label,
@@ -282,14 +301,18 @@ def _by_unit(members: Sequence[Tried], metric: str) -> dict[int, float]:
     return {unit: float(np.mean(values)) for unit, values in sorted(units.items())}
 
 
-def _share(levels: Sequence[_Level], configurations: Sequence[Tried], metric: str) -> float:
-    everything = np.array([one.mean(metric) for one in configurations])
+def _share(levels: Sequence[_Level], configurations: Sequence[Tried], spec: SweepSpec) -> float:
+    everything = np.array([one.mean(spec.metric) for one in configurations])
     if not np.isfinite(everything).all() or everything.var() == 0:
         return math.nan
-    means = np.array([np.mean([one.mean(metric) for one in level.members]) for level in levels])
+    means = np.array([np.mean([o.mean(spec.metric) for o in level.members]) for level in levels])
     weights = np.array([len(level.members) for level in levels])
     between = float(np.average((means - everything.mean()) ** 2, weights=weights))
-    return between / float(everything.var())
+    share = between / float(everything.var())
+    if spec.samples is None:
+        return share
+    free = len(everything) - len(levels)
+    return max(0.0, 1 - (1 - share) * (len(everything) - 1) / free) if free else math.nan
 
 
 def heat_map(
@@ -300,7 +323,7 @@ def heat_map(
         return None
     by_name = {axis.name: axis for axis in spec.parsed}
     first, second = (by_name[one["axis"]] for one in effects[:2])
-    across, down = _levels(first, configurations), _levels(second, configurations)
+    across, down = (_levels(spec, axis, configurations) for axis in (first, second))
     table = [[_cell(row, column, spec.metric) for column in across] for row in down]
     return {
         "x": first.name,

@@ -254,6 +254,7 @@ def test_a_killed_sweep_goes_on_where_it_stopped(tmp_path: Path, whole: Result) 
     assert numbers(second) == numbers(whole)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_loses_and_doubles_nothing(tmp_path: Path, whole: Result) -> None:
     def kill() -> None:
         while not stored(tmp_path):
