@@ -29,9 +29,8 @@ from nndiag.training.tuning import (
     Candidate,
     Request,
     Trainings,
-    joined,
     rate_grid,
-    trials,
+    tuned,
 )
 from nndiag.zoo import optimizers
 
@@ -147,24 +146,17 @@ def _by_structure(offered: Sequence[Fix]) -> list[list[Fix]]:
 def _try(alike: Sequence[Fix], name: str, spec: CompareFixesSpec, bench: Bench) -> list[_Tried]:
     """Choose each fix's rate on two seeds, then run the other seeds at it."""
     textbook = optimizers.parse(name).lr or 1e-3
-    seeds = range(spec.seed, spec.seed + spec.seeds)
-    first, later = seeds[:_GRID_SEEDS], seeds[_GRID_SEEDS:]
-
-    def request(fix: Fix, rates: Sequence[float], seeds: Sequence[int]) -> Request:
-        candidate = Candidate(
-            network=fix.network, clip_norm=fix.clip_norm, clip_value=fix.clip_value
+    requests = [
+        Request(
+            candidate=Candidate(
+                network=fix.network, clip_norm=fix.clip_norm, clip_value=fix.clip_value
+            ),
+            rates=rate_grid(textbook * fix.rate_scale, spec.rates),
+            seeds=range(spec.seed, spec.seed + spec.seeds),
         )
-        return Request(candidate=candidate, rates=rates, seeds=seeds)
-
-    grids = [rate_grid(textbook * fix.rate_scale, spec.rates) for fix in alike]
-    found = trials([request(f, g, first) for f, g in zip(alike, grids, strict=True)], bench)
-    if later:
-        best = [one.best_rate for one in found]
-        rest = trials([request(f, [r], later) for f, r in zip(alike, best, strict=True)], bench)
-        found = [
-            replace(joined(one, more), chosen=rate)
-            for one, more, rate in zip(found, rest, best, strict=True)
-        ]
+        for fix in alike
+    ]
+    found = tuned(requests, bench, _GRID_SEEDS)
     return [
         _Tried(fix=fix, optimizer=name, trainings=one, count=len(one.rates))
         for fix, one in zip(alike, found, strict=True)

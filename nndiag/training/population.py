@@ -184,8 +184,7 @@ def _one_by_one(
 ) -> Record:
     records = []
     for model, member in zip(models, members, strict=True):
-        records.append(train_one(model, member, settings, data))
-        progress(settings.steps)
+        records.append(train_one(model, member, settings, data, progress))
     return replace(join(records), notes=() if note is None else (note,))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 
 import numpy as np
@@ -24,9 +25,19 @@ from nndiag.zoo import optimizers
 _LOOK = 16
 
 
-def train_one(model: nn.Module, member: Member, settings: Settings, data: TensorData) -> Record:
-    """Train one ordinary module with an ordinary optimizer; return a record of one member."""
-    return _Run(model, member, settings, data).record()
+def train_one(
+    model: nn.Module,
+    member: Member,
+    settings: Settings,
+    data: TensorData,
+    progress: Callable[[int], None] = lambda steps: None,
+) -> Record:
+    """Train one ordinary module with an ordinary optimizer; return a record of one member.
+
+    Args:
+        progress: told how many steps were taken since it was last told.
+    """
+    return _Run(model, member, settings, data).record(progress)
 
 
 class _Run:
@@ -59,7 +70,7 @@ class _Run:
         self._val: list[tuple[float, float]] = []
         self._train: list[tuple[float, float]] = []
 
-    def record(self) -> Record:
+    def record(self, progress: Callable[[int], None]) -> Record:
         started = time.perf_counter()
         samples = own_samples(self._member, self._data)
         full = optimizers.parse(self._settings.optimizer).full_batch
@@ -74,6 +85,7 @@ class _Run:
                 if step % _LOOK == 0 or last:
                     recent = torch.stack([*self._losses[-_LOOK:], *self._norms[-_LOOK:]])
                     self._diverged = not bool(torch.isfinite(recent).all())  # waits for the device
+                    progress(_LOOK if step % _LOOK == 0 else step % _LOOK)
                 if step % self._settings.eval_every == 0 or last:
                     self._validate(step)
             test = evaluate(self._model, self._data.test_x, self._data.test_y)

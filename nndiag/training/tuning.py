@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -130,6 +130,22 @@ def trial(
 ) -> Trainings:
     """Train one candidate with every rate and seed."""
     return trials([Request(candidate=candidate, rates=rates, seeds=seeds)], bench)[0]
+
+
+def tuned(requests: Sequence[Request], bench: Bench, choosing: int) -> list[Trainings]:
+    """Choose each candidate's rate on its first `choosing` seeds, then train the others at it."""
+    found = trials([replace(one, seeds=one.seeds[:choosing]) for one in requests], bench)
+    best = [one.best_rate for one in found]
+    later = [
+        replace(one, rates=[rate], seeds=one.seeds[choosing:])
+        for one, rate in zip(requests, best, strict=True)
+    ]
+    if not any(one.seeds for one in later):
+        return found
+    return [
+        replace(joined(one, more), chosen=rate)
+        for one, more, rate in zip(found, trials(later, bench), best, strict=True)
+    ]
 
 
 def joined(first: Trainings, second: Trainings) -> Trainings:
