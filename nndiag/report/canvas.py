@@ -10,7 +10,7 @@ import numpy as np
 from nndiag.locales import _
 from nndiag.report import style
 from nndiag.report.bars import log_axis
-from nndiag.report.numbers import compact
+from nndiag.report.numbers import place
 from nndiag.report.panels import Heat, Heights, Line, Panel, Strip
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 #: So few points on a log axis are its ticks.
 _MOST_TICKS = 6
 _MOST_NAMES = 16
+#: A legend of more curves would hide the map that it stands on.
+_MOST_INSIDE = 3
 _MOST_STRIPS = 60
 _ROW_INCHES = 0.16
 # Layers whose ranges differ by more than this factor need a logarithmic axis to be seen at all.
@@ -31,9 +33,9 @@ def figure(panels: Sequence[Panel], heading: str = "") -> Figure:
     from matplotlib.figure import Figure
 
     panels = panels or [Panel(title="", note=_("nothing to draw"))]
-    columns = min(2, len(panels))
-    rows = [panels[start : start + columns] for start in range(0, len(panels), columns)]
+    rows = _rows(panels)
     heights = [max(_inches(panel) for panel in row) for row in rows]
+    columns = max(map(len, rows))
     size = (style.PANEL_INCHES[0] * columns, sum(heights) + (0.5 if heading else 0.2))
     drawn = Figure(figsize=size, layout="constrained")
     if heading:
@@ -41,12 +43,28 @@ def figure(panels: Sequence[Panel], heading: str = "") -> Figure:
     # A subfigure a row: a colour bar in one row does not push the others apart.
     parts = drawn.subfigures(len(rows), 1, squeeze=False, height_ratios=heights).ravel()
     for part, row in zip(parts, rows, strict=True):
-        axes = part.subplots(1, columns, squeeze=False).ravel()
+        width = 1 if _is_tall(row[0]) else columns
+        axes = part.subplots(1, width, squeeze=False).ravel()
         for axis, panel in zip(axes, row, strict=False):
             _draw(axis, panel)
         for axis in axes[len(row) :]:
             axis.remove()
     return drawn
+
+
+def _rows(panels: Sequence[Panel]) -> list[list[Panel]]:
+    """Return two panels a row; a tall one has a row of its own."""
+    rows: list[list[Panel]] = []
+    for panel in panels:
+        if rows and len(rows[-1]) == 1 and not (_is_tall(panel) or _is_tall(rows[-1][0])):
+            rows[-1].append(panel)
+        else:
+            rows.append([panel])
+    return rows
+
+
+def _is_tall(panel: Panel) -> bool:
+    return _inches(panel) > 1.5 * style.PANEL_INCHES[1]
 
 
 def _inches(panel: Panel) -> float:
@@ -69,7 +87,7 @@ def _draw(axis: Axes, panel: Panel) -> None:
     else:
         axis.grid(alpha=style.GRID_ALPHA, axis="x" if panel.down else "both")
     if panel.usual is not None:
-        axis.axhspan(*panel.usual, color=style.GREEN, alpha=0.08, lw=0)
+        axis.axhspan(*panel.usual, color=style.GREEN, alpha=0.08, lw=0, label=_("usual"))
     _draw_strips(axis, panel.strips)
     shown = [line for line in panel.lines if line.shown]
     for line in shown:
@@ -93,15 +111,18 @@ def _finish(axis: Axes, panel: Panel) -> None:
         _whole_decades(axis, panel.lines)
     if panel.note and not any(len(line.y) for line in panel.lines):
         axis.text(0.5, 0.5, panel.note, transform=axis.transAxes, ha="center", color="gray")
-    if axis.get_legend_handles_labels()[0]:
-        axis.legend(frameon=panel.heights is not None, fontsize=8)
+    named = len(axis.get_legend_handles_labels()[0])
+    if panel.heights is not None and named > _MOST_INSIDE:
+        axis.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    elif named:
+        axis.legend(fontsize=8, frameon=panel.heights is not None)
 
 
 def _whole_decades(axis: Axes, lines: Sequence[Line]) -> None:
     """Give a log axis whole decades where it would span less than two."""
     limits = log_axis(float(y) for line in lines for y in line.y)
     if limits is not None and limits.high - limits.low <= 2:
-        axis.set_ylim(10.0**limits.low, 10.0**limits.high)
+        axis.set_ylim(10.0**limits.low / 1.2, 1.2 * 10.0**limits.high)
 
 
 def _draw_ticks(axis: Axes, panel: Panel) -> None:
@@ -114,7 +135,7 @@ def _draw_ticks(axis: Axes, panel: Panel) -> None:
         axis.set_yticks(range(1, count + 1), panel.down, fontsize=7 if count > 20 else 9)
         axis.set_ylim(count + 0.6, 0.4)
     elif panel.log_x and 0 < len(places) <= _MOST_TICKS:
-        axis.set_xticks(places, [compact(place) for place in places])
+        axis.set_xticks(places, [place(x) for x in places])
         axis.minorticks_off()
 
 
@@ -201,6 +222,8 @@ def _borders(places: np.ndarray) -> np.ndarray:
 
 
 def _draw_line(axis: Axes, line: Line, *, log_y: bool, sideways: bool) -> None:
+    from matplotlib.patheffects import Normal, Stroke
+
     if not len(line.y):
         return
     paint = style.colour(line.colour)
@@ -232,7 +255,8 @@ def _draw_line(axis: Axes, line: Line, *, log_y: bool, sideways: bool) -> None:
         elif np.any(high > low):
             axis.fill_between(line.x, low, high, color=paint, alpha=style.BAND_ALPHA, lw=0)
     for x, y, text in zip(line.x, line.y, line.labels, strict=False):
-        axis.annotate(text, (x, y), (6, 4), textcoords="offset points", fontsize=9)
+        label = axis.annotate(text, (x, y), (6, 4), textcoords="offset points", fontsize=9)
+        label.set_path_effects([Stroke(linewidth=2.5, foreground="white"), Normal()])
 
 
 def _dash(line: Line) -> object:

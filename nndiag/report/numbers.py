@@ -69,6 +69,12 @@ def count(value: float) -> str:
     return f"{int(value):,}".replace(",", "\u202f" if language() == "fr" else ",")
 
 
+def place(value: float) -> str:
+    """Return a place on an axis: whole numbers as they are counted, others as `compact`."""
+    whole = math.isfinite(value) and math.isclose(value, round(value), abs_tol=1e-12)
+    return count(round(value)) if whole and abs(value) < 1e9 else compact(value)
+
+
 def bounded(number: Interval, text: str) -> str:
     """Put `<` before the text of an underflowed number."""
     return f"<{text}" if number.upper_bound else text

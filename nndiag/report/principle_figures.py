@@ -67,7 +67,9 @@ def ewma(result: Result) -> Iterator[Panel]:
         Line(x=steps, y=one["corrected"], name=f"beta {one['label']}", colour=place)
         for place, one in enumerate(found["averages"])
     ]
-    yield Panel(title=_("Averages, bias corrected"), lines=lines, x_name=_("step"))
+    yield Panel(
+        title=_("Averages, bias corrected"), lines=lines, x_name=_("step"), y_name=_("value")
+    )
     slow = max(found["rows"], key=lambda row: row["beta"])
     curves = found["averages"][found["rows"].index(slow)]
     yield Panel(
@@ -77,12 +79,15 @@ def ewma(result: Result) -> Iterator[Panel]:
             Line(x=steps, y=curves["corrected"], name=_("divided by 1 - beta^t"), colour=0),
         ],
         x_name=_("step"),
+        y_name=_("value"),
     )
-    yield _against_theory(found["rows"], "variance_ratio", _("Variance of noise that is left"))
-    yield _against_theory(found["rows"], "lag", _("Lag behind a steady rise (samples)"))
+    yield _against_theory(
+        found["rows"], "variance_ratio", _("Variance of noise that is left"), _("share")
+    )
+    yield _against_theory(found["rows"], "lag", _("Lag behind a steady rise"), _("samples"))
 
 
-def _against_theory(rows: Sequence[Row], name: str, title: str) -> Panel:
+def _against_theory(rows: Sequence[Row], name: str, title: str, unit: str) -> Panel:
     ordered = sorted(rows, key=lambda row: row["window"])
     x = [row["window"] for row in ordered]
     theory = [row[f"predicted_{name}"] for row in ordered]
@@ -100,6 +105,7 @@ def _against_theory(rows: Sequence[Row], name: str, title: str) -> Panel:
             ),
         ],
         x_name=_("window 1 / (1 - beta)"),
+        y_name=unit,
         log_x=True,
         log_y=all(value > 0 for value in theory),
     )
@@ -123,6 +129,7 @@ def backprop(result: Result) -> Iterator[Panel]:
             for k, (key, name) in enumerate(names.items())
         ],
         ticks=[row["label"] for row in rows],
+        x_name=_("parameter"),
         y_name=_("derivative of the loss"),
     )
     layers = found["chain"]["layers"]
@@ -135,11 +142,12 @@ def backprop(result: Result) -> Iterator[Panel]:
             Line(x=units, y=bounds, name=_("bound: largest slopes"), dashed=True, colour=None),
         ],
         x_name=_("unit"),
+        y_name=_("derivative of the output"),
         log_y=any(value > 0 for value in product),
     )
     shown = [row for row in found["rows"] if row["log10_gradient"] is not None]
     yield Panel(
-        title=_("log10 of the derivative through the chain"),
+        title=_("Derivative through the chain, by activation"),
         lines=[
             Line(
                 x=range(1, len(shown) + 1),
@@ -150,6 +158,8 @@ def backprop(result: Result) -> Iterator[Panel]:
             )
         ],
         ticks=[row["label"] for row in shown],
+        x_name=_("activation"),
+        y_name=_("log10 of the derivative"),
     )
 
 
@@ -157,9 +167,9 @@ def losses(result: Result) -> Iterator[Panel]:
     """Yield loss and gradient by the score, and the trainings from the wrong start."""
     found = result.result
     scores = [point["score"] for point in found["curve"]]
-    for key, title in (
-        ("value", _("Loss of a sample of class 1")),
-        ("slope", _("Its derivative by the score")),
+    for key, title, unit in (
+        ("value", _("Loss of a sample of class 1"), _("loss")),
+        ("slope", _("Its derivative by the score"), _("derivative")),
     ):
         yield Panel(
             title=title,
@@ -170,10 +180,11 @@ def losses(result: Result) -> Iterator[Panel]:
                 for k, name in enumerate(found["formulas"])
             ],
             x_name=_("score z"),
+            y_name=unit,
         )
-    for key, title, log in (
-        ("accuracy", _("Accuracy from a wrong start"), False),
-        ("gradient", _("Gradient norm from a wrong start"), True),
+    for key, title, unit, log in (
+        ("accuracy", _("Accuracy from a wrong start"), _("share of samples"), False),
+        ("gradient", _("Gradient norm from a wrong start"), _("gradient norm"), True),
     ):
         yield Panel(
             title=title,
@@ -189,6 +200,7 @@ def losses(result: Result) -> Iterator[Panel]:
                 for k, one in enumerate(found["curves"])
             ],
             x_name=_("step"),
+            y_name=unit,
             log_y=log,
         )
 
@@ -229,6 +241,7 @@ def descent(result: Result) -> Iterator[Panel]:
             for place, one in enumerate(found["curves"])
         ],
         x_name=_("epoch"),
+        y_name=_("loss - least loss"),
         log_y=True,
     )
     yield Panel(
@@ -238,6 +251,7 @@ def descent(result: Result) -> Iterator[Panel]:
             for place, one in enumerate(found["curves"])
         ],
         x_name=_("epoch"),
+        y_name=_("loss"),
         log_y=True,
     )
     yield _noise(found["rows"])
@@ -253,7 +267,9 @@ def _noise(rows: Sequence[Row]) -> Panel:
     for place, (key, name) in enumerate((("start", _("start")), ("minimum", _("minimum")))):
         theory = [row[f"predicted_noise_{key}"] for row in sampled]
         measured = [row[f"noise_{key}"] for row in sampled]
-        lines.append(Line(x=sizes, y=theory, dashed=True, colour=None))
+        lines.append(
+            Line(x=sizes, y=theory, name="" if place else _("theory"), dashed=True, colour=None)
+        )
         lines.append(
             Line(
                 x=sizes,
@@ -269,6 +285,7 @@ def _noise(rows: Sequence[Row]) -> Panel:
         title=_("Noise of the gradient against S^2 / B (1 - B / N)"),
         lines=lines,
         x_name=_("batch size"),
+        y_name=_("variance"),
         log_x=bool(sampled),
         log_y=bool(sampled),
     )

@@ -89,19 +89,23 @@ def panels(result: Result) -> Iterator[Panel]:
         surface = SURFACES[name]
         left, right, low, high = surface.window
         x, y, z = _grid(surface)
-        paths = [_path(row, names.index(row["label"])) for row in rows]
+        places = {row["label"]: names.index(row["label"]) for row in rows}
+        paths = [
+            _path(row, places[row["label"]])
+            for row in sorted(rows, key=lambda row: places[row["label"]])
+        ]
         points = [((surface.start,), _("start"), 1), (surface.minima, _("minimum"), 3)]
         marks = [
             Line(
-                x=[float(point[0]) for point in places],
-                y=[float(point[1]) for point in places],
+                x=[float(point[0]) for point in marked],
+                y=[float(point[1]) for point in marked],
                 name=label,
                 dots=True,
                 colour=None,
                 marker=marker,
             )
-            for places, label, marker in points
-            if len(places)
+            for marked, label, marker in points
+            if len(marked)
         ]
         yield Panel(
             title=f"{name} ({surface.reference})",

@@ -12,7 +12,7 @@ from nndiag.locales import _
 from nndiag.report.columns import Column, body, fit, heading
 from nndiag.report.curves import Curve, Plot
 from nndiag.report.glyphs import Glyphs, glyphs_for
-from nndiag.report.numbers import compact, count, duration, percent
+from nndiag.report.numbers import compact, count, duration, localised, percent
 from nndiag.report.panels import Line, Panel
 from nndiag.report.prose import labelled, sentence
 from nndiag.schema.result import Interval, Result
@@ -43,11 +43,12 @@ def transfer(result: Result) -> RenderableType:
     def lines(width: int, glyphs: Glyphs) -> Iterator[Text]:
         found = result.result
         yield from _header(result, width, glyphs)
-        chosen = fit(table(found["rows"], glyphs), width)
-        yield from heading(chosen)
-        for row in range(len(found["rows"])):
-            yield body(chosen, row)
+        rows = [row for row in found["rows"] if row.get("first_frozen") is None]
+        yield from _lines(table(rows, glyphs), width)
         yield Text()
+        if kind == "inductive":
+            yield from _gains(rows, width, glyphs)
+            yield from _by_layer(found["rows"], width, glyphs)
         for text in found["reading"]:
             yield from sentence(glyphs.text(text), width, bullet=f"{glyphs.dot} ")
         if kind == "inductive":
@@ -100,6 +101,58 @@ def _inductive_columns(rows: Sequence[Row], glyphs: Glyphs) -> list[Column]:
     ]
 
 
+def _lines(columns: Sequence[Column], width: int) -> Iterator[Text]:
+    chosen = fit(columns, width)
+    yield from heading(chosen)
+    for row in range(len(chosen[0].cells)):
+        yield body(chosen, row)
+
+
+def _gains(rows: Sequence[Row], width: int, glyphs: Glyphs) -> Iterator[Text]:
+    """Yield by how much each strategy beats scratch; `*`: the interval leaves out 0."""
+    against = [row for row in rows if row["gain"] is not None]
+    if not against:
+        return
+    yield Text(_("Against scratch, in points (95 %; *: not chance)"), style="bold")
+    columns = [
+        _column(_("strategy"), against, lambda r: r["strategy"], left=True, group=" "),
+        _column(_("labels"), against, lambda r: count(r["labels_per_class"])),
+    ]
+    for key, title in (
+        ("start", _("start")),
+        ("slope", _("slope")),
+        ("test_accuracy", _("final accuracy")),
+    ):
+        columns.append(_column(title, against, _gain(key, glyphs)))
+    yield from _lines(columns, width)
+    yield Text()
+
+
+def _gain(key: str, glyphs: Glyphs) -> Callable[[Row], str]:
+    def cell(row: Row) -> str:
+        gain = row["gain"][key]
+        text = f"{100 * gain.mean:+.1f} {glyphs.plus_minus}{100 * (gain.high - gain.mean):.1f}"
+        return localised(text) + ("*" if gain.sure else " ")
+
+    return cell
+
+
+def _by_layer(rows: Sequence[Row], width: int, glyphs: Glyphs) -> Iterator[Text]:
+    """Yield accuracy by the number of first blocks that stand still."""
+    layers = [row for row in rows if row.get("first_frozen") is not None]
+    if not layers:
+        return
+    yield Text(_("By layer: the first blocks frozen, the others fine-tuned"), style="bold")
+    columns = [
+        _column(_("frozen"), layers, lambda r: count(r["first_frozen"]), group=" "),
+        _column(_("start %"), layers, lambda r: _spread(r["start"], glyphs)),
+        _column(_("test %"), layers, lambda r: _spread(r["test_accuracy"], glyphs)),
+        _column(_("trained"), layers, lambda r: count(r["trainable_parameters"])),
+    ]
+    yield from _lines(columns, width)
+    yield Text()
+
+
 def _unsupervised_columns(rows: Sequence[Row], glyphs: Glyphs) -> list[Column]:
     return [
         _column(_("features"), rows, lambda r: r["label"], left=True, group=" "),
@@ -120,7 +173,9 @@ def _transductive_columns(rows: Sequence[Row], glyphs: Glyphs) -> list[Column]:
 
 
 def _curves(found: Mapping[str, Any], width: int, glyphs: Glyphs) -> Iterator[Text]:
-    labels = found["rows"][0]["labels_per_class"] if found["rows"] else None
+    rows = [row for row in found["rows"] if row["first_frozen"] is None]
+    labels = rows[0]["labels_per_class"] if rows else None
+    shown = {row["strategy"] for row in rows}
     curves = [
         Curve(
             one["strategy"],
@@ -128,7 +183,7 @@ def _curves(found: Mapping[str, Any], width: int, glyphs: Glyphs) -> Iterator[Te
             [100 * point.mean for point in one["accuracy"]],
         )
         for one in found["curves"]
-        if one["labels_per_class"] == labels and "frozen" not in one["strategy"][6:]
+        if one["labels_per_class"] == labels and one["strategy"] in shown
     ]
     if curves:
         yield Text()
@@ -174,10 +229,7 @@ def _moved(found: Mapping[str, Any], width: int, glyphs: Glyphs) -> Iterator[Tex
             _column(title, rows, _of_strategy(strategy, key), group=strategy)
             for title, key in ((_("gradient"), "gradient_norm"), (_("moved"), "moved"))
         ]
-    chosen = fit(columns, width)
-    yield from heading(chosen)
-    for row in range(len(rows)):
-        yield body(chosen, row)
+    yield from _lines(columns, width)
     text = _(
         "gradient: root mean square norm over the steps; moved: norm of the change of a block over "
         "norm of the weights that it started from."
@@ -219,7 +271,8 @@ def panels(result: Result) -> Iterator[Panel]:
         yield Panel(
             title=_("Validation accuracy, {labels} labels a class").format(labels=labels),
             x_name=_("epoch"),
-            y_name="%",
+            y_name=_("accuracy (%)"),
+            y_limits=(-3, 103),
             lines=[
                 _band(one["strategy"], range(len(one["accuracy"])), one["accuracy"], place)
                 for place, one in enumerate(
@@ -232,7 +285,8 @@ def panels(result: Result) -> Iterator[Panel]:
         yield Panel(
             title=_("Test accuracy against labels"),
             x_name=_("labels a class"),
-            y_name="%",
+            y_name=_("accuracy (%)"),
+            y_limits=(-3, 103),
             log_x=True,
             lines=[_band(name, x, y, place) for place, (name, x, y) in enumerate(several)],
         )
@@ -243,6 +297,7 @@ def panels(result: Result) -> Iterator[Panel]:
         yield Panel(
             title=_("How far each block moved"),
             ticks=names,
+            x_name=_("block"),
             y_name=_("norm of the change / norm of the start"),
             log_y=True,
             lines=[
@@ -282,7 +337,7 @@ def _projections(found: Mapping[str, Any]) -> Iterator[Panel]:
         yield Panel(
             title=one["label"],
             x_name=_("first principal component"),
-            y_name=_("second"),
+            y_name=_("second principal component"),
             lines=[
                 Line(x=part["x"], y=part["y"], name=part["class"], dots=True, colour=place)
                 for place, part in enumerate(one["classes"])
@@ -306,7 +361,14 @@ def _domains(found: Mapping[str, Any]) -> Iterator[Panel]:
             for name in names
         ]
         lines.append(_band(method, places, after, place))
-    yield Panel(title=_("Accuracy on each domain"), ticks=names, y_name="%", lines=lines)
+    yield Panel(
+        title=_("Accuracy on each domain"),
+        ticks=names,
+        x_name=_("domain"),
+        y_name=_("accuracy (%)"),
+        y_limits=(-3, 103),
+        lines=lines,
+    )
 
 
 DRAWINGS = {"transfer": panels}

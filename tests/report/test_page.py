@@ -98,7 +98,7 @@ def test_command_environment_findings_and_tables_are_there(make_result: Maker) -
         for text in (finding.symptom.value, finding.cause, *finding.fixes):
             assert text in shown
     assert shown.index(result.findings[-1].cause) < shown.index("Figures Backpropagated signal")
-    assert "output grad norm" in shown
+    assert "output gradient norm, theory" in shown
 
 
 def test_what_users_name_is_escaped_everywhere(make_result: Maker) -> None:

@@ -163,7 +163,7 @@ def test_toggles_hide_a_curve(shown: Opened) -> None:
 
 def test_tables_sort_by_keyboard(shown: Opened) -> None:
     table = shown.page.get_by_role("table", name="layers", exact=True)
-    column = table.get_by_role("button", name="output grad norm", exact=True)
+    column = table.get_by_role("button", name="output gradient norm", exact=True)
     places = "button => [...button.closest('tr').children].indexOf(button.parentElement)"
     cells = table.locator(f"tbody td:nth-child({column.evaluate(places) + 1})")
     numbers = "all => all.map(cell => Number(cell.dataset.order))"

@@ -26,7 +26,7 @@ def test_matplotlib_draws_what_is_described() -> None:
     first, second, third = titled["first"], titled["second"], titled["third"]
     np.testing.assert_array_equal(first.lines[0].get_ydata(), [1, 2, 3])
     assert (first.get_xscale(), first.get_xlabel()) == ("log", "x")
-    assert [text.get_text() for text in first.get_xticklabels()] == ["1.00", "10.0", "100"]
+    assert [text.get_text() for text in first.get_xticklabels()] == ["1", "10", "100"]
     assert [text.get_text() for text in second.texts] == ["here"]
     assert second.get_xlim() == (0, 1)
     assert [text.get_text() for text in third.get_xticklabels()] == ["one", "two"]

@@ -12,6 +12,7 @@ import numpy as np
 
 from nndiag.locales import _
 from nndiag.report import style
+from nndiag.report.numbers import place
 from nndiag.report.page import describing
 from nndiag.report.panels import Heat, Heights, Line, Panel, Strip
 
@@ -34,6 +35,7 @@ class Toggle:
     label: str
     colour: str | None
     dashed: bool
+    dots: bool
     traces: Sequence[int]
     shown: bool
 
@@ -87,13 +89,21 @@ def _chart(panel: Panel, anchor: str) -> Chart:
     if panel.down:
         names = [html.escape(name) for name in panel.down]
         figure.update_yaxes(
-            tickvals=list(range(1, len(names) + 1)), ticktext=names, autorange="reversed"
+            tickvals=list(range(1, len(names) + 1)), ticktext=names, range=[len(names) + 0.6, 0.4]
         )
     if panel.heights is not None:
         _add_heights(figure, panel.heights)
     if panel.usual is not None:
         low, high = panel.usual
-        figure.add_hrect(y0=low, y1=high, fillcolor=style.GREEN, opacity=0.1, line_width=0)
+        figure.add_hrect(
+            y0=low,
+            y1=high,
+            fillcolor=style.GREEN,
+            opacity=0.1,
+            line_width=0,
+            annotation_text=_("usual"),
+            annotation_position="top left",
+        )
     for line in [*panel.lines, *_densities(panel.strips)]:
         first = len(figure.data)
         _add_line(figure, _thinned(line.drawable), sideways=bool(panel.down))
@@ -116,6 +126,7 @@ def _toggle(line: Line, traces: Sequence[int]) -> Toggle:
         label=line.name,
         colour=None if line.colour is None else style.colour(line.colour),
         dashed=line.dashed,
+        dots=line.dots,
         traces=list(traces),
         shown=line.shown,
     )
@@ -182,15 +193,15 @@ def _densities(strips: Sequence[Strip]) -> Iterator[Line]:
     from nndiag.report.folding import shown_rows
 
     chosen = [strips[place] for place in shown_rows(len(strips))]
-    for place, strip in enumerate(chosen):
+    for row, strip in enumerate(chosen):
         edges = np.asarray(strip.edges, dtype=float)
         yield Line(
             x=((edges[1:] + edges[:-1]) / 2).tolist(),
             y=strip.density,
             name=strip.name,
-            colour=place,
+            colour=row,
             # All at once is a thicket.
-            shown=place in {0, len(chosen) // 2, len(chosen) - 1},
+            shown=row in {0, len(chosen) // 2, len(chosen) - 1},
         )
 
 
@@ -242,6 +253,7 @@ def _add_line(figure: Figure, line: Line, *, sideways: bool) -> None:
         mode=mode + ("+text" if line.labels else ""),
         text=[html.escape(text) for text in line.labels or line.points] or None,
         textposition="top center",
+        textfont={"shadow": "auto"},  # readable on a map of any colour
         hovertemplate=f"{said}%{{x}}, %{{y:.4g}}<extra>{html.escape(line.name)}</extra>",
         line={
             "color": style.colour(line.colour),
@@ -322,6 +334,6 @@ def _film(panel: Panel, heat: Heat, anchor: str) -> Chart:
         drawing={
             **_drawing(figure),
             "film": _short(table),
-            "steps": [describing.place(heat.steps[row]) for row in kept],
+            "steps": [place(heat.steps[row]) for row in kept],
         },
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from nndiag.locales import _
-from nndiag.report.numbers import compact, count
+from nndiag.report.numbers import compact, place
 from nndiag.report.panels import Heat, Line, Panel
 
 #: More curves than this are counted, not told.
@@ -32,20 +32,36 @@ def _sentences(panel: Panel) -> Iterator[str]:
     lines = [line.drawable for line in panel.lines]
     told = [line for line in lines if len(line.y)]
     for line in told[:_MOST_TOLD]:
-        yield (
-            _points(line, panel) if panel.down or panel.ticks or len(line.y) == 1 else _curve(line)
-        )
+        yield _told(line, panel)
     if len(told) > _MOST_TOLD:
         yield _("{count} more curves.").format(count=len(told) - _MOST_TOLD)
     if not told and panel.note:
         yield _capital(panel.note) + "."
 
 
+def _told(line: Line, panel: Panel) -> str:
+    if panel.heights is not None:
+        return _path(line)
+    return _points(line, panel) if panel.down or panel.ticks or len(line.y) == 1 else _curve(line)
+
+
+def _path(line: Line) -> str:
+    """Tell where a path begins and ends, or where points are."""
+    points = [
+        f"({compact(float(x))}; {compact(float(y))})" for x, y in zip(line.x, line.y, strict=True)
+    ]
+    if line.dots:
+        text = _("{name}: at {places}.")
+        return text.format(name=line.name or _("points"), places=", ".join(points[:_MOST_TOLD]))
+    text = _("{name}: from {start} to {end}.")
+    return text.format(name=line.name or _("curve"), start=points[0], end=points[-1])
+
+
 def _curve(line: Line) -> str:
     text = _("{name}: from {first} at {start} to {last} at {end}; least {low}, greatest {high}.")
     y = [float(value) for value in line.y]
     return text.format(
-        name=_capital(line.name or _("curve")),
+        name=line.name or _("curve"),
         first=compact(y[0]),
         start=place(float(line.x[0])),
         last=compact(y[-1]),
@@ -66,9 +82,7 @@ def _points(line: Line, panel: Panel) -> str:
         name = names[number - 1] if 0 < number <= len(names) else place(float(places[point]))
         parts.append(f"{name} {compact(float(values[point]))}")
     text = "; ".join(parts) + ("; ..." if len(values) > _MOST_TOLD else ".")
-    return (
-        _("{name}: {values}").format(name=_capital(line.name), values=text) if line.name else text
-    )
+    return _("{name}: {values}").format(name=line.name, values=text) if line.name else text
 
 
 def of_heat(panel: Panel, heat: Heat) -> str:
@@ -86,11 +100,6 @@ def of_heat(panel: Panel, heat: Heat) -> str:
         text = _("At the last step {first} in the first layer and {last} in the last.")
         said += " " + text.format(first=compact(float(ends[0])), last=compact(float(ends[1])))
     return said
-
-
-def place(value: float) -> str:
-    """Return a place on an axis: whole numbers as they are counted."""
-    return count(value) if value == round(value) and abs(value) < 1e9 else compact(value)
 
 
 def _capital(text: str) -> str:
