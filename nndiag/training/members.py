@@ -64,6 +64,7 @@ class Settings:
         eval_train: evaluate on the training split too.
         shares: parts into which members are divided for the cores; None for as many as there are.
             A number gives the same sums on every machine of one kind, to the last bit.
+        keep: steps after which the states are kept, 0 for before the first.
     """
 
     optimizer: str
@@ -74,6 +75,7 @@ class Settings:
     probe_every: int = 0
     eval_train: bool = False
     shares: int | None = None
+    keep: Sequence[int] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +118,7 @@ class Record:
         seconds: (M,) share of the wall time.
         notes: what the reader should know, such as a fall-back to one by one.
         states: parameters and buffers by name, (M, ...), on the host.
+        kept: the same by step, of `Settings.keep`.
         trace: the probe's statistics, a member each, with `Settings.probe_every`; None without,
             and where the members differ in their layers.
     """
@@ -135,6 +138,7 @@ class Record:
     seconds: np.ndarray
     notes: tuple[str, ...] = ()
     states: Mapping[str, Tensor] = field(default_factory=dict)
+    kept: Mapping[int, Mapping[str, Tensor]] = field(default_factory=dict)
     trace: Trace | None = None
 
     def state_of(self, member: int) -> dict[str, Tensor]:
@@ -164,19 +168,21 @@ def join(records: list[Record]) -> Record:
         name: np.concatenate([getattr(record, name) for record in records], axis=-1)
         for name in _COLUMNS
     }
-    states = {}
-    if len({_shapes(record) for record in records}) == 1:
-        names = records[0].states
-        states = {name: torch.cat([record.states[name] for record in records]) for name in names}
+    states = _joined([record.states for record in records])
+    kept = {step: _joined([record.kept[step] for record in records]) for step in records[0].kept}
     notes = tuple(dict.fromkeys(note for record in records for note in record.notes))
     traces = [record.trace for record in records if record.trace is not None]
     alike = len(traces) == len(records) and len({trace.layers for trace in traces}) == 1
     trace = join_members(traces) if alike else None
-    return replace(records[0], notes=notes, states=states, trace=trace, **columns)
+    return replace(records[0], notes=notes, states=states, kept=kept, trace=trace, **columns)
 
 
-def _shapes(record: Record) -> tuple[tuple[str, torch.Size], ...]:
-    return tuple((name, value.shape[1:]) for name, value in record.states.items())
+def _joined(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Return states one after another along M; nothing where the networks differ in shape."""
+    shapes = {tuple((name, value.shape[1:]) for name, value in one.items()) for one in states}
+    if len(shapes) > 1:
+        return {}
+    return {name: torch.cat([one[name] for one in states]) for name in states[0]}
 
 
 def take(record: Record, places: np.ndarray) -> Record:
@@ -184,5 +190,9 @@ def take(record: Record, places: np.ndarray) -> Record:
     columns = {name: getattr(record, name)[..., places] for name in _COLUMNS}
     index = torch.from_numpy(places)
     states = {name: value[index] for name, value in record.states.items()}
+    kept = {
+        step: {name: value[index] for name, value in one.items()}
+        for step, one in record.kept.items()
+    }
     trace = None if record.trace is None else take_members(record.trace, places)
-    return replace(record, states=states, trace=trace, **columns)
+    return replace(record, states=states, kept=kept, trace=trace, **columns)

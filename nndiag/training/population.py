@@ -217,21 +217,28 @@ class _Run:
         self._evaluated: list[int] = []
         self._val: list[tuple[Tensor, Tensor]] = []
         self._train: list[tuple[Tensor, Tensor]] = []
+        self._kept: dict[int, dict[str, Tensor]] = {}
 
     def record(self) -> Record:
         """Train to the end and return what happened."""
         started = time.perf_counter()
         with flushed_denormals(), torch.random.fork_rng():
             torch.manual_seed(self._members[0].seed)
+            self._keep(0)
             for step, rows in enumerate(self._batches(), start=1):
                 self._step(step - 1, rows)
                 if step % _LOOK == 0 or step == self._settings.steps:
                     self._look(step)
                 if step % self._settings.eval_every == 0 or step == self._settings.steps:
                     self._validate(step)
+                self._keep(step)
             test_loss, test_accuracy = self._evaluate(self._data.test_x, self._data.test_y)
         seconds = (time.perf_counter() - started) / len(self._members)
         return self._finish(test_loss, test_accuracy, seconds)
+
+    def _keep(self, step: int) -> None:
+        if step in self._settings.keep:
+            self._kept[step] = self._states()
 
     def _validate(self, step: int) -> None:
         """Evaluate; let schedules and early stopping see the validation loss."""
@@ -351,12 +358,13 @@ class _Run:
             stopped=self._stopping.stopped,
             seconds=np.full(len(self._members), seconds),
             states=self._states(),
+            kept=self._kept,
             trace=None if self._probe is None else self._probe.trace(),
         )
 
     def _states(self) -> dict[str, Tensor]:
-        """Return the final states on the host, zeros for members that diverged."""
-        states = {name: value.cpu() for name, value in self._stacked.states().items()}
+        """Return the states on the host, zeros for members that diverged."""
+        states = {name: value.clone().cpu() for name, value in self._stacked.states().items()}
         for value in states.values():
             value[~self._alive] = 0
         return states

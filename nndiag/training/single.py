@@ -69,6 +69,7 @@ class _Run:
         self._evaluated: list[int] = []
         self._val: list[tuple[float, float]] = []
         self._train: list[tuple[float, float]] = []
+        self._kept: dict[int, dict[str, Tensor]] = {}
 
     def record(self, progress: Callable[[int], None]) -> Record:
         started = time.perf_counter()
@@ -78,6 +79,7 @@ class _Run:
         with flushed_denormals(), torch.random.fork_rng(), self._probe or nullcontext():
             torch.manual_seed(self._member.seed)
             order = batches(samples, size, self._settings.steps, self._member.seed)
+            self._keep(0)
             for step, rows in enumerate(order, start=1):
                 if not self._diverged and self._stopping.stopped[0] < 0:
                     self._step(step - 1, own(rows, self._member))
@@ -88,8 +90,14 @@ class _Run:
                     progress(_LOOK if step % _LOOK == 0 else step % _LOOK)
                 if step % self._settings.eval_every == 0 or last:
                     self._validate(step)
+                self._keep(step)
             test = evaluate(self._model, self._data.test_x, self._data.test_y)
         return self._finish(*test, time.perf_counter() - started)
+
+    def _keep(self, step: int) -> None:
+        if step in self._settings.keep:
+            state = _state(self._model, self._diverged)
+            self._kept[step] = {name: value[None].clone() for name, value in state.items()}
 
     def _validate(self, step: int) -> None:
         """Evaluate; let the schedule and early stopping see the validation loss."""
@@ -160,6 +168,7 @@ class _Run:
             stopped=self._stopping.stopped,
             seconds=np.array([seconds]),
             states={name: value[None] for name, value in state.items()},
+            kept=self._kept,
             trace=None if self._probe is None else self._probe.trace,
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -65,7 +67,12 @@ def test_each_as_alone(regression: bool) -> None:
         Member(seed=3, lr=0.1),
     ]
     settings = Settings(
-        optimizer="sgd", steps=STEPS, batch_size=BATCH, eval_every=STEPS, eval_train=True
+        optimizer="sgd",
+        steps=STEPS,
+        batch_size=BATCH,
+        eval_every=STEPS,
+        eval_train=True,
+        keep=(0, 7, STEPS),
     )
     record = train(lambda place: build(outputs, place), members, settings, found)
     for place, member in enumerate(members):
@@ -73,6 +80,13 @@ def test_each_as_alone(regression: bool) -> None:
         assert record.loss[:, place] == pytest.approx(lone(model, member, found), rel=1e-9)
         for name, value in model.state_dict().items():
             torch.testing.assert_close(record.state_of(place)[name], value)
+        first = build(outputs, place).state_dict()
+        for name, value in model.state_dict().items():
+            torch.testing.assert_close(record.kept[0][name][place], first[name])
+            torch.testing.assert_close(record.kept[STEPS][name][place], value)
+        shorter = train_one(build(outputs, place), member, replace(settings, steps=7), found)
+        for name, value in shorter.state_of(0).items():
+            torch.testing.assert_close(record.kept[7][name][place], value)
         alone = train_one(build(outputs, place), member, settings, found)
         for name in ("test_loss", "train_loss", "train_accuracy", "val_loss"):
             together = getattr(record, name)[..., place]
