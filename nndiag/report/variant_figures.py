@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from nndiag.locales import _
@@ -102,4 +103,71 @@ def schedules(result: Result) -> Iterator[Panel]:
     yield time_panel(found, labels, "val_loss", _("Validation loss at the best rate"))
 
 
-DRAWINGS = {"compare-schedules": schedules}
+def batch_sizes(result: Result) -> Iterator[Panel]:
+    """Yield accuracy and noise by size, sensitivity to the rate, steps and seconds."""
+    found = result.result
+    rows = sorted(found["rows"], key=lambda row: row["batch_size"])
+    yield Panel(
+        title=_("Test accuracy by batch size"),
+        x_name=_("batch size"),
+        y_name=_("accuracy (%)"),
+        lines=[
+            by_size(rows, lambda row: row["test_accuracy"], _("own best rate"), 0, 100),
+            by_size(rows, _part("scaled", "test_accuracy"), _("rate scaled"), 1, 100),
+            by_size(rows, _part("unscaled", "test_accuracy"), _("one rate for all"), 2, 100),
+        ],
+        log_x=True,
+    )
+    noise = []
+    for place, (suffix, name) in enumerate((("", _("before training")), ("_end", _("after it")))):
+        theory = by_size(rows, _key(f"predicted_noise{suffix}"), "", None)
+        noise.append(replace(theory, low=None, high=None, dashed=True))
+        noise.append(replace(by_size(rows, _key(f"noise{suffix}"), name, place), dots=True))
+    yield Panel(
+        title=_("Noise of the gradient (dashed: from single samples)"),
+        x_name=_("batch size"),
+        y_name="|g_B - g| / |g|",
+        lines=noise,
+        log_x=True,
+        log_y=True,
+    )
+    labels = [one["label"] for one in found["sensitivity"]][::2]
+    yield from sensitivity_panels(found, labels)
+    yield Panel(
+        title=_("Steps to the target accuracy"),
+        x_name=_("batch size"),
+        y_name=_("steps"),
+        lines=[by_size(rows, _key("steps_to_target"), "", 0)],
+        log_x=True,
+        log_y=True,
+    )
+
+
+Pick = Callable[[Row], Interval | None]
+
+
+def _key(name: str) -> Pick:
+    return lambda row: row.get(name)
+
+
+def _part(name: str, key: str) -> Pick:
+    return lambda row: None if row[name] is None else row[name][key]
+
+
+def by_size(
+    rows: Sequence[Row], pick: Pick, name: str, place: int | None, scale: float = 1.0
+) -> Line:
+    """Return a line over batch sizes of what `pick` finds, positive or not at all."""
+    known = [(row["batch_size"], found) for row in rows if (found := pick(row)) is not None]
+    known = [(size, value) for size, value in known if value.mean > 0]
+    return Line(
+        x=[size for size, _value in known],
+        y=[scale * value.mean for _size, value in known],
+        low=[scale * max(value.low, value.mean / 10) for _size, value in known],
+        high=[scale * value.high for _size, value in known],
+        name=name,
+        colour=place,
+    )
+
+
+DRAWINGS = {"compare-schedules": schedules, "compare-batch-sizes": batch_sizes}

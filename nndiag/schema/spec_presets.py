@@ -108,6 +108,34 @@ class SchedulesSpec(PresetSpec):
         require_free(self, "schedule")
 
 
+@dataclass(frozen=True, kw_only=True)
+class BatchSizesSpec(PresetSpec):
+    """One run of `nndiag compare-batch-sizes`.
+
+    Attributes:
+        sizes: 0 stands for the whole training set; larger ones than that are the whole set too.
+        epochs: passes over the training set, the same for every size; with `steps` in `base` the
+            steps are the same instead.
+        reference: the size whose best rate is scaled in proportion to the others.
+        scaling: also train each size at that scaled rate.
+    """
+
+    rates: int = 7
+    sizes: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 0)
+    epochs: int = 8
+    reference: int = 32
+    scaling: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_free(self, "batch_size")
+        require_some("--batch-sizes", self.sizes)
+        require_range("--epochs", self.epochs, 1, 100_000)
+        require_range("--reference", self.reference, 1)
+        for size in self.sizes:
+            require_range("--batch-sizes", size, 0)
+
+
 def sweep_command(spec: SweepSpec) -> str:
     """Return the `nndiag sweep` command that runs a sweep, options at their default left out."""
     words = ["nndiag sweep", *map(shlex.quote, spec.axes)]

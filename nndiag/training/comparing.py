@@ -12,16 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from nndiag.datasets.splits import Splits
 from nndiag.locales import _
 from nndiag.schema.progress import Watch
 from nndiag.schema.result import Interval, interval
 from nndiag.schema.significance import holm, paired_p_value
 from nndiag.schema.spec import DataSpec
 from nndiag.schema.spec_presets import PresetSpec, sweep_command
-from nndiag.schema.spec_sweep import Configuration, SweepSpec
+from nndiag.schema.spec_sweep import Configuration, Run, SweepSpec
 from nndiag.training import configurations, devices
 from nndiag.training.groups import last_loss, loaded, record_of
-from nndiag.training.members import Record, join, take
+from nndiag.training.members import Record, TensorData, join, take
 from nndiag.training.population import Progress, first_at
 from nndiag.training.variants import Variant
 
@@ -278,7 +279,7 @@ def summary(
 ) -> dict[str, Any]:
     """Return what every preset's result has."""
     return {
-        "data": _data(tuned[0], spec) if tuned else None,
+        "data": _data(spec),
         "shared": _shared(tuned),
         "trainings": sum(len(one.record.diverged) for one in tuned),
         "rows": rows(tuned, spec, reference),
@@ -290,10 +291,15 @@ def summary(
     }
 
 
-def _data(one: Tuned, spec: PresetSpec) -> dict[str, Any]:
-    run = configurations.runs(one.variant.sweep, one.configurations)[0]
+def data_of(spec: PresetSpec) -> tuple[Splits, TensorData]:
+    """Return what the trainings of a preset share, on its device."""
+    run = Run(configuration=configurations.complete(spec.settings), seed=0, split=spec.seed)
     data = DataSpec(root=spec.data_root, target=spec.target)
-    splits, _tensors = loaded(run, data, devices.resolve(spec.device))
+    return loaded(run, data, devices.resolve(spec.device))
+
+
+def _data(spec: PresetSpec) -> dict[str, Any]:
+    splits, _tensors = data_of(spec)
     sizes = {
         "train": len(splits.train.y),
         "validation": len(splits.validation.y),

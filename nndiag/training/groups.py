@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -94,7 +94,7 @@ def record_of(
     splits, tensors = loaded(runs[0], data or DataSpec(), devices.resolve(device))
     settings = _settings(runs[0].configuration)
     record = train(
-        _builder(runs, splits, tensors.train_x.device),
+        lambda place: network_of(runs[place], splits, tensors.train_x.device),
         [_member(run) for run in runs],
         replace(settings, probe_every=probe_every, eval_train=eval_train),
         tensors,
@@ -158,30 +158,23 @@ def _member(run: Run) -> Member:
     )
 
 
-def _builder(
-    runs: Sequence[Run], splits: Splits, device: torch.device
-) -> Callable[[int], nn.Module]:
-    """Return a builder of the network of each run, drawn from the run's seed."""
-
-    def build(place: int) -> nn.Module:
-        run = runs[place]
-        spec = configurations.network(run.configuration)
-        init = initialisations.parse(spec.init)
-        model = networks.build(spec, splits.input_shape, len(splits.classes)).to(device)
-        batch = None
-        if init.needs_batch:
-            batch, _y = first_batch(splits, run.configuration["batch_size"], run.seed, device)
-        initialisations.initialise(
-            model,
-            init,
-            activations.parse(spec.act),
-            generator=torch.Generator().manual_seed(run.seed),
-            bias_std=spec.bias_std,
-            batch=batch,
-        )
-        return model
-
-    return build
+def network_of(run: Run, splits: Splits, device: torch.device) -> nn.Module:
+    """Return the network of a run, drawn from the run's seed."""
+    spec = configurations.network(run.configuration)
+    init = initialisations.parse(spec.init)
+    model = networks.build(spec, splits.input_shape, len(splits.classes)).to(device)
+    batch = None
+    if init.needs_batch:
+        batch, _y = first_batch(splits, run.configuration["batch_size"], run.seed, device)
+    initialisations.initialise(
+        model,
+        init,
+        activations.parse(spec.act),
+        generator=torch.Generator().manual_seed(run.seed),
+        bias_std=spec.bias_std,
+        batch=batch,
+    )
+    return model
 
 
 def task(group: Sequence[Run], data: DataSpec, device: str) -> dict[str, Any]:

@@ -18,6 +18,10 @@ COMMANDS: dict[str, tuple[list[str], list[str]]] = {
         ["--schedules", "cosine,plateau", *TINY],
         ["Schedules, each at its own best rate", "First without decay", "Validation accuracy (%)"],
     ),
+    "compare-batch-sizes": (
+        ["--batch-sizes", "8,64,full", *TINY],
+        ["Batch sizes, each at its own best rate", "iterations an epoch", "Linear scaling"],
+    ),
 }
 
 
@@ -61,6 +65,14 @@ WRONG = [
     (
         "compare-schedules --schedules cosin",
         "schedule: unknown name 'cosin'; did you mean cosine?",
+    ),
+    (
+        "compare-batch-sizes --batch-sizes 8,x",
+        "--batch-sizes: got 'x'; accepted: whole numbers or full",
+    ),
+    (
+        "compare-batch-sizes --batch-size 8",
+        "No such option: --batch-size (Possible options: --batch-sizes)",
     ),
     ("compare-schedules --seeds 1", "--seeds: got 1; accepted: from 2 to 1000"),
     (

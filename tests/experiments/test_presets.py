@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nndiag.experiments import compare_schedules, sweep
-from nndiag.schema.spec_presets import PresetSpec, SchedulesSpec
+from nndiag.experiments import compare_batch_sizes, compare_schedules, sweep
+from nndiag.schema.spec_presets import BatchSizesSpec, PresetSpec, SchedulesSpec
 from nndiag.training import configurations, presets
 from nndiag.training.groups import record_of
 from nndiag.training.variants import rates_axis
@@ -26,6 +26,12 @@ CASES: dict[str, tuple[ModuleType, PresetSpec]] = {
     "schedules": (
         compare_schedules,
         SchedulesSpec(base=TINY, rates=2, seeds=2, schedules=("constant", "cosine", "plateau")),
+    ),
+    "batch sizes": (
+        compare_batch_sizes,
+        BatchSizesSpec(
+            base={"steps": 24, "width": 8}, rates=2, seeds=2, sizes=(16, 64, 0), reference=16
+        ),
     ),
 }
 
@@ -127,3 +133,35 @@ def test_shapes_are_the_schedules(results: Mapping[str, Mapping[str, Any]]) -> N
     expected = [0.5 * (1 + math.cos(math.pi * step / 24)) for step in range(24)]
     np.testing.assert_allclose(shapes["cosine"]["factor"], expected)
     assert shapes["plateau"]["factor"][0] == 1.0
+
+
+def test_an_epoch_has_so_many_iterations() -> None:
+    spec = BatchSizesSpec(sizes=(1, 100, 1078, 5000, 0), epochs=3)
+    planned = presets.batch_sizes(spec, 1078)
+    steps = {one.label: one.sweep.base["steps"] for one in planned}
+    assert steps == {"1": 3 * 1078, "100": 3 * 11, "1078": 3}
+
+
+def test_the_arithmetic_and_the_rates_of_batch_sizes(
+    results: Mapping[str, Mapping[str, Any]],
+) -> None:
+    found = results["batch sizes"]
+    rows = {row["batch_size"]: row for row in found["rows"]}
+    assert list(rows) == [16, 64, 1078]
+    assert (rows[64]["iterations_per_epoch"], rows[64]["last_batch"]) == (17, 1078 - 16 * 64)
+    lr = found["reference"]["lr"]
+    for size, row in rows.items():
+        assert row["scaled"]["lr"] == pytest.approx(lr * size / 16)
+        assert row["unscaled"]["lr"] == lr
+        works = [
+            point.mean >= 0.9
+            for one in found["sensitivity"]
+            if one["label"] == str(size)
+            for point in one["val_accuracy"]
+        ]
+        assert row["rates_that_work"] == sum(works)
+    assert rows[16]["scaled"]["test_accuracy"] == rows[16]["test_accuracy"]
+    assert rows[1078]["noise"].mean == 0.0
+    assert rows[16]["noise"].mean > rows[64]["noise"].mean
+    text = "ceil(1078 / 16) = 68 iterations an epoch, the last with 6 samples"
+    assert text in " ".join(found["reading"])
