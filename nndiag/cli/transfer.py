@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +15,7 @@ from nndiag.cli.display import display
 from nndiag.cli.outcome import INTERRUPTED_EXIT, Outputs, require_writable
 from nndiag.locales import _
 from nndiag.schema.errors import UsageError
-from nndiag.schema.spec_transfer import ImageDataSpec, TransferSpec
+from nndiag.schema.spec_transfer import ImageDataSpec, TransferSpec, usual
 
 
 def transfer(
@@ -48,9 +51,11 @@ def transfer(
     ] = "linear",
     dropout: Annotated[float, typer.Option(help=_("Dropout probability in the head."))] = 0.0,
     epochs: Annotated[
-        int | None, typer.Option(help=_("Epochs of every strategy (default 24; large nets 12)."))
+        int | None, typer.Option(help=_("Epochs of every strategy (default 12; large nets 10)."))
     ] = None,
-    batch_size: Annotated[int, typer.Option(help=_("Samples of a batch."))] = 10,
+    batch_size: Annotated[
+        int | None, typer.Option(help=_("Samples of a batch (default 10; large nets 20)."))
+    ] = None,
     lr: Annotated[float, typer.Option(help=_("Learning rate of a random backbone."))] = 0.002,
     backbone_rate: Annotated[
         float, typer.Option(help=_("Share of it that a pre-trained backbone learns with."))
@@ -65,8 +70,9 @@ def transfer(
         str, typer.Option(help=_("inductive, unsupervised or transductive."))
     ] = "inductive",
     seeds: Annotated[
-        int, typer.Option(help=_("Repetitions; they give the intervals."))
-    ] = TransferSpec.seeds,
+        int | None,
+        typer.Option(help=_("Repetitions; they give the intervals (default 5; large nets 3).")),
+    ] = None,
     save: Annotated[
         Path | None,
         typer.Option(metavar="PATH", help=_("Keep a fine-tuned network as .safetensors.")),
@@ -84,6 +90,8 @@ def transfer(
 ) -> int:
     if backbone == "list":
         return _list()
+    if _follows():
+        json = plot = report = save = None
     outputs = Outputs(json=json, plot=plot, report=report)
     if save is not None:
         require_writable("--save", save)
@@ -94,8 +102,12 @@ def transfer(
                 )
             )
     chosen = TransferSpec.strategies if strategies is None else _words(strategies)
+    backbone = _checked(backbone)
+    counts = {"epochs": epochs, "batch_size": batch_size, "seeds": seeds}
+    given = {name: number for name, number in counts.items() if number is not None}
     spec = TransferSpec(
-        backbone=_checked(backbone),
+        **usual(backbone) | given,
+        backbone=backbone,
         weights=weights,
         data=ImageDataSpec(
             name=data,
@@ -108,12 +120,9 @@ def transfer(
         kind=kind,
         head=head,
         dropout=dropout,
-        epochs=epochs,
-        batch_size=batch_size,
         lr=lr,
         backbone_rate=backbone_rate,
         augment=augment,
-        seeds=seeds,
         seed=seed,
         by_layer=by_layer,
         device=device,
@@ -134,6 +143,18 @@ def transfer(
             result = experiment.run(spec, save=None if save is None else str(save), watch=shown)
     code = outputs.deliver(result, tables.transfer(result))
     return INTERRUPTED_EXIT if result.result["interrupted"] else code
+
+
+def _follows() -> bool:
+    """Say whether `torchrun` started this process beside another, which speaks for all.
+
+    Whatever this one would say is dropped, but for a failure that nobody expected.
+    """
+    if int(os.environ.get("RANK", "0")) == 0:
+        return False
+    sys.excepthook = lambda *error: traceback.print_exception(*error, file=sys.__stderr__)
+    sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
+    return True
 
 
 def _list() -> int:

@@ -5,38 +5,53 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from nndiag.locales import _
 from nndiag.schema.result import Interval, interval
+
+Row = Mapping[str, Any]
 
 #: The three advantages of transfer (Torrey & Shavlik 2010): key, and name for the reader.
 _ADVANTAGES = ("start", "slope", "test_accuracy")
 
 
-def reading(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a sentence on each strategy against scratch, and on each frozen one against chance.
+def gains(row: Row, base: Row) -> dict[str, Interval]:
+    """Return how much higher a row is than another in start, slope and final accuracy.
 
-    A difference counts where the 95 % interval of the paired differences over seeds leaves out 0.
+    Differences are paired by seed: both saw the same images in the same order.
+    """
+    return {name: _difference(row, base, name) for name in _ADVANTAGES}
+
+
+def reading(rows: Sequence[Row]) -> list[str]:
+    """Return a sentence on each strategy against scratch, on the control, on freeing by steps.
+
+    A difference counts where its 95 % interval over seeds leaves out 0.
     """
     sentences = []
     for labels in dict.fromkeys(row["labels_per_class"] for row in rows):
-        alike = {row["strategy"]: row for row in rows if row["labels_per_class"] == labels}
-        base = alike.get("scratch")
-        if base is not None:
-            sentences += [
-                _against_scratch(row, base)
-                for name, row in alike.items()
-                if name not in ("scratch", "random")
-            ]
+        alike = {
+            row["strategy"]: row
+            for row in rows
+            if row["labels_per_class"] == labels and row["first_frozen"] is None
+        }
+        sentences += [
+            _against_scratch(row)
+            for name, row in alike.items()
+            if row["gain"] is not None and name != "random"
+        ]
         if "frozen" in alike and "random" in alike:
             sentences.append(_architecture(alike["frozen"], alike["random"]))
         if "gradual" in alike and "finetune" in alike:
             sentences.append(_gradual(alike["gradual"], alike["finetune"]))
+    by_layer = [row for row in rows if row["first_frozen"] is not None]
+    if by_layer:
+        sentences.append(_by_layer(by_layer))
+    if rows and all(len(row["runs"]) == 1 for row in rows):
+        sentences.append(_("One seed shows no spread: differences of any size may be chance."))
     return sentences
 
 
-def clusters(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def clusters(rows: Sequence[Row]) -> list[str]:
     """Return how well clusters of each kind of feature agree with the classes."""
     best = max(rows, key=lambda row: row["nmi"].mean)
     sentences = [
@@ -55,7 +70,7 @@ def clusters(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def domains(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def domains(rows: Sequence[Row]) -> list[str]:
     """Return what adaptation gave on each domain."""
     sentences = []
     for domain in dict.fromkeys(row["domain"] for row in rows):
@@ -75,45 +90,62 @@ def domains(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _verdict(gain: Interval) -> str:
-    if not _sure(gain):
+    if not gain.sure:
         return _("changes nothing measurable ({points})").format(points=_points(gain))
     if gain.mean > 0:
         return _("gains {points}").format(points=_points(gain))
     return _("harms: {points}").format(points=_points(gain))
 
 
-def difference(row: Mapping[str, Any], base: Mapping[str, Any], name: str) -> Interval:
-    """Return row minus base, paired by seed."""
+def _difference(row: Row, base: Row, name: str) -> Interval:
     pairs = zip(row["runs"], base["runs"], strict=True)
     return interval([one[name] - other[name] for one, other in pairs])
 
 
-def _against_scratch(row: Mapping[str, Any], base: Mapping[str, Any]) -> str:
-    higher: list[str] = []
-    lower: list[str] = []
-    same: list[str] = []
-    for name in _ADVANTAGES:
-        gain = difference(row, base, name)
-        text = _("{name} by {points}").format(name=_name(name), points=_points(gain))
-        if _sure(gain):
-            (higher if gain.mean > 0 else lower).append(text)
-        else:
-            same.append(_name(name))
+def _against_scratch(row: Row) -> str:
+    sure = {name: gain for name, gain in row["gain"].items() if gain.sure}
+    same = [_name(name) for name in row["gain"] if name not in sure]
     parts = []
-    if higher:
-        parts.append(_("higher: {what}").format(what=", ".join(higher)))
-    if lower:
-        parts.append(_("negative transfer, lower: {what}").format(what=", ".join(lower)))
+    for text, sign in (
+        (_("higher {what}"), 1),
+        (_("negative transfer: lower {what}"), -1),
+    ):
+        what = [
+            _("{name} ({points})").format(name=_name(name), points=_points(gain))
+            for name, gain in sure.items()
+            if gain.mean * sign > 0
+        ]
+        if what:
+            parts.append(text.format(what=", ".join(what)))
     if same:
-        parts.append(_("no measurable difference: {what}").format(what=", ".join(same)))
-    return _("{strategy} with {labels} labels a class against scratch: {parts}.").format(
+        parts.append(_("no measurable difference in {what}").format(what=", ".join(same)))
+    return _("{strategy}, {labels} labels a class, against scratch: {parts}.").format(
         strategy=row["strategy"], labels=row["labels_per_class"], parts="; ".join(parts)
     )
 
 
-def _architecture(frozen: Mapping[str, Any], random: Mapping[str, Any]) -> str:
-    gain = difference(frozen, random, "test_accuracy")
-    if _sure(gain) and gain.mean > 0:
+def _by_layer(rows: Sequence[Row]) -> str:
+    """Say how many blocks can be kept as they are (Yosinski et al. 2014)."""
+    free, *others = sorted(rows, key=lambda row: row["first_frozen"])
+    losses = [(row, _difference(row, free, "test_accuracy")) for row in others]
+    worse = [row["first_frozen"] for row, loss in losses if loss.sure and loss.mean < 0]
+    row, loss = losses[-1]
+    all_frozen = _("all {count} frozen: {points}").format(
+        count=row["first_frozen"], points=_points(loss)
+    )
+    if not worse:
+        return _(
+            "By layer: freezing any number of the first blocks ends level with none ({all_frozen})."
+        ).format(all_frozen=all_frozen)
+    return _(
+        "By layer: up to {kept} frozen blocks nothing measurable is lost against none; from {lost} "
+        "on accuracy falls ({all_frozen}): later blocks hold what belongs to the source task."
+    ).format(kept=worse[0] - 1, lost=worse[0], all_frozen=all_frozen)
+
+
+def _architecture(frozen: Row, random: Row) -> str:
+    gain = _difference(frozen, random, "test_accuracy")
+    if gain.sure and gain.mean > 0:
         text = _(
             "With {labels} labels a class a frozen random backbone reaches {random}; pre-training "
             "adds {points} to what the architecture gives by itself."
@@ -130,20 +162,15 @@ def _architecture(frozen: Mapping[str, Any], random: Mapping[str, Any]) -> str:
     )
 
 
-def _gradual(gradual: Mapping[str, Any], finetune: Mapping[str, Any]) -> str:
-    gain = difference(gradual, finetune, "test_accuracy")
-    if not _sure(gain):
+def _gradual(gradual: Row, finetune: Row) -> str:
+    gain = _difference(gradual, finetune, "test_accuracy")
+    if not gain.sure:
         text = _("Freeing block by block ends level with fine-tuning all at once ({points}).")
     elif gain.mean > 0:
         text = _("Freeing block by block ends above fine-tuning all at once ({points}).")
     else:
         text = _("Freeing block by block ends below fine-tuning all at once ({points}).")
     return text.format(points=_points(gain))
-
-
-def _sure(gain: Interval) -> bool:
-    """Whether the interval of several seeds leaves out 0 (a single seed shows no spread)."""
-    return bool(np.isfinite(gain.mean)) and gain.low < gain.high and gain.low * gain.high > 0
 
 
 def _points(gain: Interval) -> str:

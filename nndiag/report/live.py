@@ -174,7 +174,14 @@ class StepLine:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
 
-    def stage(self, text: str, total: int, *, layers: Sequence[str] | None = None) -> None:
+    def stage(
+        self,
+        text: str,
+        total: int,
+        *,
+        layers: Sequence[str] | None = None,
+        seconds: float | None = None,
+    ) -> None:
         """Begin: `total` steps, 0 where nobody knows."""
         self._total, self._started = total, time.monotonic()
 

@@ -8,11 +8,11 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
-from nndiag.locales import _
+from nndiag.locales import _, localised
 from nndiag.report.columns import Column, body, fit, heading
 from nndiag.report.curves import Curve, Plot
 from nndiag.report.glyphs import Glyphs, glyphs_for
-from nndiag.report.numbers import compact, count, duration, localised, percent
+from nndiag.report.numbers import compact, count, duration, percent
 from nndiag.report.panels import Line, Panel
 from nndiag.report.prose import labelled, sentence
 from nndiag.schema.result import Interval, Result

@@ -9,8 +9,20 @@ from typing import Protocol
 class Watch(Protocol):
     """Something that shows progress; every call must be cheap."""
 
-    def stage(self, text: str, total: int, *, layers: Sequence[str] | None = None) -> None:
-        """Begin a stage of `total` units of work; a training names the layers it will show."""
+    def stage(
+        self,
+        text: str,
+        total: int,
+        *,
+        layers: Sequence[str] | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        """Begin a stage of `total` units of work.
+
+        Args:
+            layers: a training names those that it will show.
+            seconds: that the stage will take, where somebody knows.
+        """
 
     def update(
         self,
@@ -25,7 +37,14 @@ class Watch(Protocol):
 class Silent:
     """Shows nothing."""
 
-    def stage(self, text: str, total: int, *, layers: Sequence[str] | None = None) -> None:
+    def stage(
+        self,
+        text: str,
+        total: int,
+        *,
+        layers: Sequence[str] | None = None,
+        seconds: float | None = None,
+    ) -> None:
         pass
 
     def update(

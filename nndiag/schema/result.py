@@ -33,6 +33,11 @@ class Interval:
     high: float
     upper_bound: bool = False
 
+    @property
+    def sure(self) -> bool:
+        """Whether the interval of several seeds leaves out 0 (a single seed shows no spread)."""
+        return self.low < self.high and self.low * self.high > 0
+
     def to_dict(self) -> dict[str, Any]:
         values: dict[str, Any] = {"mean": self.mean, "low": self.low, "high": self.high}
         return values | {"upper_bound": True} if self.upper_bound else values

@@ -46,8 +46,7 @@ class TransferSpec:
         labels_per_class: labelled training images of a class; several give a label-budget curve.
         strategies: of `STRATEGIES`, `unfreeze:N` with a number of blocks.
         head: `linear`, `mlp:UNITS` or `flatten-mlp:UNITS`.
-        epochs: passes over the labelled images, the same for every strategy; None for 24, and 12
-            for a large backbone.
+        epochs: passes over the labelled images, the same for every strategy.
         lr: learning rate of a backbone that starts from random weights; that of a pre-trained one
             is `backbone_rate` times as large, that of the new head `HEAD_RATE` times.
         seeds: of the labelled images, the head and the order of the data.
@@ -62,7 +61,7 @@ class TransferSpec:
     kind: str = "inductive"
     head: str = "linear"
     dropout: float = 0.0
-    epochs: int | None = None
+    epochs: int = 12
     batch_size: int = 10
     lr: float = 2e-3
     backbone_rate: float = 0.5
@@ -75,8 +74,7 @@ class TransferSpec:
     def __post_init__(self) -> None:
         require_choice("--device", self.device, DEVICES)
         require_choice("--kind", self.kind, KINDS)
-        if self.epochs is not None:
-            require_range("--epochs", self.epochs, 1)
+        require_range("--epochs", self.epochs, 1)
         require_range("--batch-size", self.batch_size, 2)
         require_range("--seeds", self.seeds, 1)
         require_range("--seed", self.seed, 0, 2**63 - 1)
@@ -91,6 +89,13 @@ class TransferSpec:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def usual(backbone: str) -> dict[str, int]:
+    """Return epochs, batch size and seeds where nobody chose: a large network has fewer steps."""
+    if backbone == TransferSpec.backbone:
+        return {}
+    return {"epochs": 10, "batch_size": 20, "seeds": 3}
 
 
 def head_units(head: str) -> int:

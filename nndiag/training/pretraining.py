@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from nndiag.datasets.images import normalised
 from nndiag.datasets.letters import Letters, classes
+from nndiag.training import precision
 from nndiag.training.short import flushed_denormals
 from nndiag.zoo import backbones, schedules
 
@@ -27,7 +28,6 @@ _WORK, _FEWEST, _MOST = 1.6e13, 9_600, 64_000
 _BATCH, _SMALL_BATCH = 64, 32
 _HELD_OUT = 1_000
 _SGD_RATE, _ADAM_RATE, _LARGE_ADAM_RATE = 0.1, 1e-2, 5e-4
-_LARGE = 1_000_000  # parameters from which bfloat16 pays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +96,7 @@ def pretrain(
     with flushed_denormals(), torch.random.fork_rng():
         torch.manual_seed(how.seed)
         body, model = _network(how, device)
-        large = sum(p.numel() for p in model.parameters()) >= _LARGE
+        large = precision.large(model)
         optimizer, top = _optimizer(model, large)
         factors = schedules.parse("one_cycle:0.2").factors(max(2, how.batches))
         letters = Letters(image_size=how.image_size, seed=how.seed)
@@ -105,7 +105,7 @@ def pretrain(
             for group in optimizer.param_groups:
                 group["lr"] = top * float(factors[done - 1])
             optimizer.zero_grad(set_to_none=True)
-            with torch.autocast(device.type, torch.bfloat16, enabled=large):
+            with precision.autocast(device, enabled=large):
                 scores = model(_placed(x, device))
                 loss = nn.functional.cross_entropy(scores, y.to(device))
             loss.backward()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,10 +14,13 @@ from nndiag.datasets import images
 from nndiag.datasets.images import TargetImages
 from nndiag.schema.progress import Watch
 from nndiag.schema.spec_transfer import TransferSpec, head_units
-from nndiag.training import devices, transferring, weights
+from nndiag.training import devices, distributed, transferring, weights
 from nndiag.training.transferring import Learner, Strategy, Transferred, Tuning
 from nndiag.training.weights import Weights
 from nndiag.zoo import augmentations, backbones
+
+#: Images whose forward pass is timed for the estimate.
+_TIMED = 64
 
 Told = Callable[[], None]
 Shift = Callable[[Tensor, torch.Generator], Tensor]
@@ -38,7 +42,6 @@ class TransferBench:
     """A backbone with its weights and the target's images, by number of labels and seed.
 
     Attributes:
-        epochs: of every training.
         block_count: blocks of the body.
     """
 
@@ -46,17 +49,22 @@ class TransferBench:
         self.spec, self.given, self.device = spec, given, device
         self.row = backbones.row(spec.backbone)
         self.image_size = image_size(spec, own=given.kind in ("imagenet", "file"))
-        small = self.row is backbones.SMALL
-        self.epochs = spec.epochs or (24 if small else 12)
-        self._targets: dict[tuple[int, int], TargetImages] = {}
+        self._labels = 0
+        self._targets: dict[int, TargetImages] = {}
+        self._source = ""
+        self._problems: set[str] = set()
         self.block_count = len(backbones.blocks(self.body(0, pretrained=False)))
 
     @classmethod
-    def of(cls, spec: TransferSpec, watch: Watch) -> TransferBench:
+    def of(
+        cls, spec: TransferSpec, watch: Watch, device: torch.device | None = None
+    ) -> TransferBench:
         """Find the weights (a pre-training, where there are none yet) and return the bench."""
-        device = devices.resolve(spec.device)
+        device = device or devices.resolve(spec.device)
         sizes = image_size(spec, own=False), image_size(spec, own=True)
-        return cls(spec, weights.find(spec.weights, spec.backbone, sizes, device, watch), device)
+        with distributed.first_on_machine():
+            given = weights.find(spec.weights, spec.backbone, sizes, device, watch)
+        return cls(spec, given, device)
 
     def facts(self) -> dict[str, Any]:
         """Return what a result says of the bench."""
@@ -64,10 +72,11 @@ class TransferBench:
         return {
             "backbone": self.row.name,
             "weights": {"kind": given.kind, "origin": given.origin, "accuracy": given.accuracy},
-            "data": self.target(self.spec.labels_per_class[0], self.spec.seed).source,
-            "problems": self.problems,
+            "data": self._source
+            or self.target(self.spec.labels_per_class[0], self.spec.seed).source,
+            "problems": sorted(self._problems),
             "image_size": self.image_size,
-            "epochs": self.epochs,
+            "epochs": self.spec.epochs,
         }
 
     def shifted(self, x: Tensor, shift: Shift, generator: torch.Generator) -> Tensor:
@@ -75,14 +84,10 @@ class TransferBench:
         pixels = images.pixels(x.cpu())
         return images.normalised(shift(pixels, generator)).to(self.device)
 
-    @property
-    def problems(self) -> list[str]:
-        return sorted({p for target in self._targets.values() for p in target.problems})
-
     def plans(self) -> Iterator[tuple[Strategy, int]]:
-        """Yield every strategy with every number of labels."""
+        """Yield every strategy, and the control, with every number of labels."""
         for labels in self.spec.labels_per_class:
-            for name in dict.fromkeys(self.spec.strategies):
+            for name in dict.fromkeys([*self.spec.strategies, "random"]):
                 yield transferring.strategy(name, self.block_count), labels
         if self.spec.by_layer:
             for count in range(self.block_count + 1):
@@ -90,8 +95,14 @@ class TransferBench:
                 yield how, self.spec.labels_per_class[0]
 
     def target(self, labels: int, seed: int) -> TargetImages:
-        """Return the images of a seed, normalised and on the device."""
-        if (labels, seed) not in self._targets:
+        """Return the images of a seed, normalised and on the device.
+
+        Those of one number of labels are kept: images of 224 pixels fill memory fast.
+        """
+        if labels != self._labels:
+            self._labels = labels
+            self._targets.clear()
+        if seed not in self._targets:
             found = images.load(
                 self.spec.data,
                 labels_per_class=labels,
@@ -99,6 +110,8 @@ class TransferBench:
                 resize=self.row.resize if self.image_size == self.row.crop else self.image_size,
                 seed=seed,
             )
+            self._source = found.source
+            self._problems.update(found.problems)
             parts = {
                 name: replace(
                     part, x=images.normalised(part.x).to(self.device), y=part.y.to(self.device)
@@ -106,32 +119,67 @@ class TransferBench:
                 for name in ("train", "validation", "test")
                 for part in (getattr(found, name),)
             }
-            self._targets[labels, seed] = replace(found, **parts)
-        return self._targets[labels, seed]
+            self._targets[seed] = replace(found, **parts)
+        return self._targets[seed]
+
+    def seconds(self, plans: Sequence[tuple[Strategy, int]]) -> float:
+        """Return how long all plans will take, from a step and a forward pass on this machine."""
+        labels, batch = plans[0][1], self.spec.batch_size
+        target = self.target(labels, self.spec.seed)
+        learner = self._learner(target, self.spec.seed, pretrained=False)
+        rows = slice(0, min(batch, len(target.train.y)))
+        few = (target.train.x[rows], target.train.y[rows])
+        how = transferring.strategy("scratch", self.block_count)
+        tuning = replace(self._tuning(self.spec.seed), epochs=1)
+        step = min(learner.fit(how, tuning, few, few).seconds for _try in range(2))
+        began = time.perf_counter()
+        learner.accuracy(target.validation.x[:_TIMED], target.validation.y[:_TIMED])
+        look = (time.perf_counter() - began) / len(target.validation.y[:_TIMED])
+        watched = len(target.validation.y)
+        once = (watched + len(target.test.y)) * look
+        total = 0.0
+        for strategy, count in plans:
+            trained = count * len(target.classes)
+            for stage in strategy.stages:
+                freed = stage.count(self.block_count) / self.block_count
+                images_seen = self.spec.epochs * stage.share * trained
+                if freed:
+                    total += images_seen * (look + freed * max(0.0, step / batch - look))
+                    total += self.spec.epochs * stage.share * watched * look
+                else:
+                    total += (trained + watched) * look
+            total += once
+        return total * self.spec.seeds
 
     def train(
         self, how: Strategy, labels: int, seed: int, told: Told = _silent
     ) -> tuple[Learner, Transferred, float]:
         """Train one network; return it, what happened, and its accuracy on the test images."""
-        spec, target = self.spec, self.target(labels, seed)
-        body = self.body(seed, pretrained=how.pretrained)
-        learner = Learner(body, backbones.blocks(body), self._head(body, len(target.classes), seed))
-        tuning = Tuning(
-            epochs=self.epochs,
+        target = self.target(labels, seed)
+        learner = self._learner(target, seed, pretrained=how.pretrained)
+        one = learner.fit(
+            how,
+            self._tuning(seed),
+            (target.train.x, target.train.y),
+            (target.validation.x, target.validation.y),
+            told=told,
+        )
+        return learner, one, learner.accuracy(target.test.x, target.test.y)
+
+    def _learner(self, target: TargetImages, seed: int, *, pretrained: bool) -> Learner:
+        body = self.body(seed, pretrained=pretrained)
+        return Learner(body, backbones.blocks(body), self._head(body, len(target.classes), seed))
+
+    def _tuning(self, seed: int) -> Tuning:
+        spec = self.spec
+        return Tuning(
+            epochs=self.spec.epochs,
             batch_size=spec.batch_size,
             lr=spec.lr,
             backbone_rate=spec.backbone_rate,
             seed=seed,
             augment=augmentations.of(spec.data.name) if spec.augment else None,
         )
-        one = learner.fit(
-            how,
-            tuning,
-            (target.train.x, target.train.y),
-            (target.validation.x, target.validation.y),
-            told=told,
-        )
-        return learner, one, learner.accuracy(target.test.x, target.test.y)
 
     def body(self, seed: int, *, pretrained: bool) -> nn.Module:
         """Return a body, with the given weights or with random ones drawn from the seed."""

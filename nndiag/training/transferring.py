@@ -6,15 +6,17 @@ head; the blocks before them stand still, their BatchNorm statistics too.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from nndiag.schema.spec_transfer import HEAD_RATE, unfrozen
+from nndiag.training import distributed, precision
 from nndiag.training.short import flushed_denormals
 
 Augment = Callable[[Tensor], Tensor]
@@ -30,6 +32,10 @@ class Stage:
     share: float
     blocks: int | None
 
+    def count(self, blocks: int) -> int:
+        """Return how many of a body's blocks learn."""
+        return blocks if self.blocks is None else self.blocks
+
 
 @dataclass(frozen=True, kw_only=True)
 class Strategy:
@@ -38,19 +44,22 @@ class Strategy:
     Attributes:
         pretrained: it starts from the given weights, else from random ones.
         slow: it learns at the smaller rate.
+        first_frozen: how many of the first blocks stand still, in a comparison by layer.
     """
 
     name: str
     pretrained: bool
     stages: tuple[Stage, ...]
     slow: bool = True
+    first_frozen: int | None = None
 
 
 def strategy(name: str, blocks: int) -> Strategy:
     """Return the strategy of that name for a backbone of so many blocks.
 
     `random` is the control: a frozen backbone that was never trained tells what the architecture
-    gives by itself. `gradual` frees one block more in each stage (Howard & Ruder 2018).
+    gives by itself. `gradual` frees one block after the other, from the last, in the first half of
+    the epochs (Howard & Ruder 2018).
     """
     everything, head = (Stage(1.0, None),), (Stage(1.0, 0),)
     if name == "scratch":
@@ -62,8 +71,8 @@ def strategy(name: str, blocks: int) -> Strategy:
     if name == "finetune":
         return Strategy(name=name, pretrained=True, stages=everything)
     if name == "gradual":
-        share = 1 / (blocks + 1)
-        stages = tuple(Stage(share, freed) for freed in range(blocks + 1))
+        first = tuple(Stage(0.5 / blocks, freed) for freed in range(blocks))
+        stages = (*first, Stage(0.5, None))
         return Strategy(name=name, pretrained=True, stages=stages)
     count = min(unfrozen(name), blocks)
     return Strategy(name=name, pretrained=True, stages=(Stage(0.5, 0), Stage(0.5, count)))
@@ -72,7 +81,10 @@ def strategy(name: str, blocks: int) -> Strategy:
 def first_frozen(count: int, blocks: int) -> Strategy:
     """Return the strategy that freezes the first `count` blocks (Yosinski et al. 2014)."""
     return Strategy(
-        name=f"first {count} frozen", pretrained=True, stages=(Stage(1.0, blocks - count),)
+        name=f"first {count} frozen",
+        pretrained=True,
+        stages=(Stage(1.0, blocks - count),),
+        first_frozen=count,
     )
 
 
@@ -103,7 +115,8 @@ class Transferred:
         trainable: parameters that learnt at some time.
         moved: block -> norm of its change over norm of what it started from; absent if frozen.
         gradient: block -> root mean square gradient norm over the steps in which it learnt.
-        seconds: of the training, evaluation left out.
+        seconds: of the training (one pass for cached features included), evaluation left out.
+        squares: block -> squared gradient norm of every step in which it learnt.
     """
 
     accuracy: list[float] = field(default_factory=list)
@@ -112,6 +125,10 @@ class Transferred:
     moved: dict[str, float] = field(default_factory=dict)
     gradient: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+    squares: dict[str, list[Tensor]] = field(default_factory=dict)
+
+
+Images = tuple[Tensor, Tensor]
 
 
 class Learner:
@@ -127,23 +144,20 @@ class Learner:
         self, body: nn.Module, blocks: Sequence[tuple[str, nn.Module]], head: nn.Module
     ) -> None:
         self.body, self.blocks, self.head = body, list(blocks), head
-
-    def scores(self, x: Tensor) -> Tensor:
-        """Return (N, classes) scores of images, in evaluation mode."""
-        self.body.eval()
-        self.head.eval()
-        with torch.no_grad():
-            return torch.cat([self.head(self.body(part)) for part in x.split(_EVALUATED)])
+        self.large = precision.large(body)
+        self.device = next(head.parameters()).device
+        body.to(memory_format=precision.layout(is_large=self.large))
 
     def accuracy(self, x: Tensor, y: Tensor) -> float:
-        return float((self.scores(x).argmax(1) == y).double().mean())
+        """Return the share of images (N, 3, S, S) whose label (N,) is recognised."""
+        return self._accuracy(nn.Sequential(self.body, self.head), x, y)
 
     def fit(
         self,
         how: Strategy,
         tuning: Tuning,
-        train: tuple[Tensor, Tensor],
-        validation: tuple[Tensor, Tensor],
+        train: Images,
+        validation: Images,
         told: Callable[[], None] = lambda: None,
     ) -> Transferred:
         """Train by a strategy.
@@ -154,112 +168,150 @@ class Learner:
         """
         run = Transferred()
         start = {name: _copied(block) for name, block in self.blocks}
-        squares: dict[str, list[Tensor]] = {}
-        learnt: set[int] = set()
+        order = torch.Generator().manual_seed(tuning.seed)
         with flushed_denormals(), torch.random.fork_rng():
-            torch.manual_seed(tuning.seed)
-            if all(stage.blocks == 0 for stage in how.stages) and tuning.augment is None:
-                train, validation = self._features(train), self._features(validation)
-                whole: nn.Module = self.head
-            else:
-                whole = nn.Sequential(self.body, self.head)
-            run.accuracy.append(_accuracy(whole, *validation))
-            order = torch.Generator().manual_seed(tuning.seed)
-            optimizer = None
-            previous: object = ()
+            torch.manual_seed(tuning.seed + distributed.rank())
+            run.accuracy.append(self.accuracy(*validation))
+            optimizer = _optimizer(self.head, tuning)
+            phase: _Phase | None = None
             for epoch in range(tuning.epochs):
+                began = time.perf_counter()
                 stage = _stage(how.stages, epoch / tuning.epochs)
-                if optimizer is None or stage is not previous:
-                    freed = self._free(stage)
-                    optimizer = self._optimizer(freed, how, tuning)
-                    previous = stage
-                learnt |= {id(p) for group in optimizer.param_groups for p in group["params"]}
-                rate = 0.5 * (1 + np.cos(np.pi * epoch / tuning.epochs))
-                started = time.perf_counter()
-                run.loss.append(
-                    self._epoch(whole, optimizer, rate, train, tuning, order, freed, squares)
-                )
-                run.seconds += time.perf_counter() - started
-                run.accuracy.append(_accuracy(whole, *validation))
+                if phase is None or stage is not phase.stage:
+                    phase = self._phase(stage, tuning, train, validation)
+                    _extend(optimizer, phase.freed, how, tuning)
+                _slow_down(optimizer, epoch / tuning.epochs)
+                run.loss.append(self._epoch(phase, optimizer, tuning, order, run.squares))
+                run.seconds += time.perf_counter() - began
+                run.accuracy.append(self._accuracy(phase.network, *phase.validation))
                 told()
-        run.trainable = sum(
-            p.numel()
-            for p in {id(p): p for p in [*self.body.parameters(), *self.head.parameters()]}.values()
-            if id(p) in learnt
-        )
+        run.trainable = sum(p.numel() for g in optimizer.param_groups for p in g["params"])
         for name, block in self.blocks:
-            if name in squares:
-                run.gradient[name] = float(torch.stack(squares[name]).mean().sqrt())
+            if name in run.squares:
+                run.gradient[name] = float(torch.stack(run.squares[name]).mean().sqrt())
                 run.moved[name] = _moved(start[name], block)
         return run
 
-    def _features(self, images: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return what the frozen body makes of all images: computed once."""
-        self.body.eval()
-        with torch.no_grad():
-            return torch.cat([self.body(part) for part in images[0].split(_EVALUATED)]), images[1]
-
-    def _free(self, stage: Stage) -> list[tuple[str, nn.Module]]:
-        """Let the last blocks of a stage learn; return them."""
-        count = len(self.blocks) if stage.blocks is None else stage.blocks
-        freed = self.blocks[len(self.blocks) - count :]
-        for parameter in self.body.parameters():
-            parameter.requires_grad_(False)
+    def _phase(self, stage: Stage, tuning: Tuning, train: Images, validation: Images) -> _Phase:
+        """Free a stage's blocks; a body that stands still sees every image once."""
+        freed = self.blocks[len(self.blocks) - stage.count(len(self.blocks)) :]
+        self.body.requires_grad_(False)
         for _name, block in freed:
-            for parameter in block.parameters():
-                parameter.requires_grad_(True)
-        return freed
+            block.requires_grad_(True)
+        if freed or tuning.augment is not None:
+            network: nn.Module = nn.Sequential(self.body, self.head)
+        else:
+            network = self.head
+            train, validation = self._features(train), self._features(validation)
+        return _Phase(
+            stage=stage,
+            network=network,
+            trained=distributed.parallel(network),
+            freed=freed,
+            train=train,
+            validation=validation,
+        )
 
-    def _optimizer(
-        self, freed: Sequence[tuple[str, nn.Module]], how: Strategy, tuning: Tuning
-    ) -> torch.optim.Optimizer:
-        rate = tuning.lr * (tuning.backbone_rate if how.slow else 1.0)
-        groups = [{"params": list(self.head.parameters()), "lr": HEAD_RATE * tuning.lr}]
-        owned = [p for _name, block in freed for p in block.parameters()]
-        if owned:
-            groups.append({"params": owned, "lr": rate})
-        for group in groups:
-            group["initial_lr"] = group["lr"]
-        return torch.optim.AdamW(groups, weight_decay=1e-4, fused=True)
+    def _features(self, images: Images) -> Images:
+        return self._evaluated(self.body, images[0]), images[1]
 
     def _epoch(
         self,
-        whole: nn.Module,
+        phase: _Phase,
         optimizer: torch.optim.Optimizer,
-        rate: float,
-        train: tuple[Tensor, Tensor],
         tuning: Tuning,
         order: torch.Generator,
-        freed: Sequence[tuple[str, nn.Module]],
         squares: dict[str, list[Tensor]],
     ) -> float:
         """Make one pass over the training images; return the mean loss."""
-        for group in optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * rate
         self.body.eval()
         self.head.train()
-        for _name, block in freed:
+        for _name, block in phase.freed:
             block.train()
-        x, y = train
+        x, y = phase.train
         losses = []
         for rows in _batches(len(y), tuning.batch_size, order):
-            images = x[rows] if tuning.augment is None else tuning.augment(x[rows])
+            mine = distributed.part(rows).to(y.device)
+            images = x[mine] if tuning.augment is None else tuning.augment(x[mine])
             optimizer.zero_grad(set_to_none=True)
-            loss = nn.functional.cross_entropy(whole(images), y[rows])
-            loss.backward()
-            for name, block in freed:
+            with self._autocast():
+                scores = phase.trained(self._placed(images))
+                loss = nn.functional.cross_entropy(scores, y[mine], reduction="sum") / len(rows)
+            (distributed.size() * loss).backward()  # the processes' gradients are averaged
+            for name, block in phase.freed:
                 squares.setdefault(name, []).append(_squared_norm(block))
             optimizer.step()
-            losses.append(loss.detach())
+            losses.append(distributed.total(loss.detach()))
         return float(torch.stack(losses).mean())
 
+    def _accuracy(self, network: nn.Module, x: Tensor, y: Tensor) -> float:
+        return float((self._evaluated(network, x).argmax(1) == y).double().mean())
 
-def _batches(samples: int, size: int, order: torch.Generator) -> list[Tensor]:
-    """Return the row numbers of an epoch's batches; a last one of a single image joins another."""
-    parts = list(torch.randperm(samples, generator=order).split(size))
-    if len(parts) > 1 and len(parts[-1]) == 1:  # BatchNorm cannot normalise one image
-        parts[-2:] = [torch.cat(parts[-2:])]
-    return parts
+    def _evaluated(self, network: nn.Module, x: Tensor) -> Tensor:
+        """Return a network's outputs (N, ...) in evaluation mode."""
+        network.eval()
+        with torch.no_grad(), self._autocast():
+            parts = [network(self._placed(part)) for part in x.split(_EVALUATED)]
+        return torch.cat(parts).to(x.dtype)
+
+    def _autocast(self) -> AbstractContextManager[None]:
+        return precision.autocast(self.device, enabled=self.large)
+
+    def _placed(self, x: Tensor) -> Tensor:
+        if x.ndim != 4:
+            return x
+        return x.contiguous(memory_format=precision.layout(is_large=self.large))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Phase:
+    """What learns, and from what, while a stage lasts: images, or features computed once.
+
+    Attributes:
+        trained: the network as the optimizer's steps call it (several processes average in it).
+    """
+
+    stage: Stage
+    network: nn.Module
+    trained: nn.Module
+    freed: Sequence[tuple[str, nn.Module]]
+    train: Images
+    validation: Images
+
+
+def _optimizer(head: nn.Module, tuning: Tuning) -> torch.optim.Optimizer:
+    rate = HEAD_RATE * tuning.lr
+    head_alone = [{"params": list(head.parameters()), "lr": rate, "initial_lr": rate}]
+    return torch.optim.AdamW(head_alone, weight_decay=1e-4, fused=True)
+
+
+def _extend(
+    optimizer: torch.optim.Optimizer,
+    freed: Sequence[tuple[str, nn.Module]],
+    how: Strategy,
+    tuning: Tuning,
+) -> None:
+    """Let the optimizer move blocks that it does not hold yet; what it knows of others stays."""
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    new = [p for _name, block in freed for p in block.parameters() if id(p) not in held]
+    if new:
+        rate = tuning.lr * (tuning.backbone_rate if how.slow else 1.0)
+        optimizer.add_param_group({"params": new, "lr": rate, "initial_lr": rate})
+
+
+def _slow_down(optimizer: torch.optim.Optimizer, done: float) -> None:
+    """Let all rates fall along half a cosine."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["initial_lr"] * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def _batches(samples: int, size: int, order: torch.Generator) -> tuple[Tensor, ...]:
+    """Return the row numbers of an epoch's batches, equal in size to within one.
+
+    None has a single image, which BatchNorm could not normalise.
+    """
+    count = min(math.ceil(samples / size), max(1, samples // 2))
+    return torch.randperm(samples, generator=order).tensor_split(count)
 
 
 def _stage(stages: Sequence[Stage], done: float) -> Stage:
@@ -270,16 +322,6 @@ def _stage(stages: Sequence[Stage], done: float) -> Stage:
         if done < end - 1e-9:
             return stage
     return stages[-1]
-
-
-def _accuracy(model: nn.Module, x: Tensor, y: Tensor) -> float:
-    model.eval()
-    with torch.no_grad():
-        right = [
-            model(part).argmax(1) == labels
-            for part, labels in zip(x.split(_EVALUATED), y.split(_EVALUATED), strict=True)
-        ]
-    return float(torch.cat(right).double().mean())
 
 
 def _copied(block: nn.Module) -> list[Tensor]:
@@ -297,6 +339,4 @@ def _moved(start: Sequence[Tensor], block: nn.Module) -> float:
 
 
 def _squared_norm(block: nn.Module) -> Tensor:
-    gradients = [p.grad for p in block.parameters() if p.grad is not None]
-    norms = torch.stack([torch.linalg.vector_norm(gradient) for gradient in gradients])
-    return norms.square().sum()
+    return nn.utils.get_total_norm(p.grad for p in block.parameters() if p.grad is not None) ** 2

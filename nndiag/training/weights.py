@@ -205,13 +205,10 @@ def _source(
     path = cache_folder() / f"{name.replace(':', '.')}-{image_size}-{_key(how)}.safetensors"
     known = _cached(path)
     if known is None:
-        if backbones.row(name) is not backbones.SMALL:
-            watch.stage(_("measuring the speed of {name}").format(name=name), 1)
-            seconds = pretraining.estimate(how, device)
-            told = _("pre-training {name} on letters (about {seconds:.0f} s, kept for next time)")
-            watch.stage(told.format(name=name, seconds=seconds), how.batches)
-        else:
-            watch.stage(_("pre-training {name} on letters").format(name=name), how.batches)
+        watch.stage(_("measuring the speed of {name}").format(name=name), 1)
+        seconds = pretraining.estimate(how, device)
+        told = _("pre-training {name} on letters, kept for next time").format(name=name)
+        watch.stage(told, how.batches, seconds=seconds)
         done = pretraining.pretrain(how, device, told=watch.update)
         _keep(path, done.state, done.accuracy)
         known = done.state, done.accuracy
