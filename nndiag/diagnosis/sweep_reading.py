@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from nndiag.locales import _
+from nndiag.locales import _, localised
 from nndiag.schema.axes import KINDS
 from nndiag.schema.result import Interval
 from nndiag.schema.spec_sweep import SweepSpec
@@ -94,15 +94,16 @@ def metric_name(metric: str) -> str:
 def amount(value: float, metric: str) -> str:
     """Return a metric's value for a sentence: accuracies in percent."""
     if metric.endswith("accuracy"):
-        return f"{100 * value:.1f} %"
-    return f"{value:.3g}"
+        return localised(f"{100 * value:.1f} %")
+    return localised(f"{value:.3g}")
 
 
 def _with_interval(number: Interval, metric: str) -> str:
     text = amount(number.mean, metric)
     if number.low == number.high:
         return text
-    return f"{text} [{amount(number.low, metric)}, {amount(number.high, metric)}]"
+    low, high = amount(number.low, metric), amount(number.high, metric)
+    return _("{value} [{low}, {high}]").format(value=text, low=low, high=high)
 
 
 def _percent(share: float) -> str:
@@ -114,7 +115,8 @@ def _gain(number: Interval, metric: str) -> str:
     """Return a difference: of accuracies in points of percent."""
     if not metric.endswith("accuracy"):
         return _with_interval(number, metric)
-    low, mean, high = (f"{100 * value:.1f}" for value in (number.low, number.mean, number.high))
+    ends = (number.low, number.mean, number.high)
+    low, mean, high = (localised(f"{100 * value:.1f}") for value in ends)
     return _("{mean} points [{low}, {high}]").format(mean=mean, low=low, high=high)
 
 

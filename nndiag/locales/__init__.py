@@ -52,6 +52,11 @@ def language() -> str:
     return _language
 
 
+def localised(number: str) -> str:
+    """Write the decimal point of a number as the language in use has it."""
+    return number.replace(".", ",") if _language == "fr" else number
+
+
 def _(text: str) -> str:
     """Return `text` in the language in use; placeholders are filled by the caller."""
     said = _catalogue.gettext(text)

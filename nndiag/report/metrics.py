@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from nndiag.locales import _
-from nndiag.report.numbers import compact, localised
+from nndiag.locales import _, localised
+from nndiag.report.numbers import compact
 from nndiag.schema.result import Interval
 
 

@@ -5,16 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from nndiag.locales import _, language
+from nndiag.locales import _, language, localised
 from nndiag.schema.result import Interval
 
 # Between these, a number is written out; outside, in scientific notation.
 _PLAIN_LOW, _PLAIN_HIGH = 1e-3, 1e4
-
-
-def localised(text: str) -> str:
-    """Write the decimal point as the language in use has it."""
-    return text.replace(".", ",") if language() == "fr" else text
 
 
 def _special(value: float) -> str | None:

@@ -122,7 +122,11 @@ def _columns(found: Row, rows: Sequence[Row], glyphs: Glyphs) -> list[Column]:
     if "fold_spread" in rows[0]:
         columns += [
             column(_("spread"), rows, lambda row: metric_value(row["fold_spread"], metric), rank=1),
-            column(_("pooled %"), rows, lambda row: metric_value(row["pooled_accuracy"], "test_accuracy")),
+            column(
+                _("pooled %"),
+                rows,
+                lambda row: metric_value(row["pooled_accuracy"], "test_accuracy"),
+            ),
         ]
     elif other != metric:
         columns.append(measured(other))
