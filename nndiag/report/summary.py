@@ -9,10 +9,10 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
-from nndiag.locales import _
+from nndiag.locales import _, localised
 from nndiag.report.columns import Column, body, fit, heading, total_width
 from nndiag.report.glyphs import Glyphs, glyphs_for
-from nndiag.report.numbers import count, fixed, localised, widest
+from nndiag.report.numbers import count, fixed, widest
 from nndiag.report.panels import Line, Panel
 from nndiag.report.prose import labelled, sentence
 from nndiag.schema.result import Result
