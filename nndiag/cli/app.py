@@ -25,6 +25,7 @@ def build() -> TyperGroup:
         generalisation,
         gradients,
         lessons,
+        play,
         presets,
         predict,
         principles,
@@ -104,6 +105,10 @@ def build() -> TyperGroup:
         help=locales._("Trains every combination of settings, keeps the runs, and compares them."),
     )(sweep.sweep)
     app.add_typer(runs.commands(), name="runs", help=locales._("Reads the store of sweeps."))
+    app.command(
+        name="play",
+        help=locales._("Opens a page on which you steer a real training and watch its layers."),
+    )(play.play)
     app.command(
         name="report", help=locales._("Puts saved results and stored sweeps on one page to read.")
     )(report.report)

@@ -89,7 +89,7 @@ def _member(
     with flushed_denormals(), Probe(model, optimizer) as probe:
         try:
             for step, batch in enumerate(batches(len(y), batch_size, spec.train, seed), start=1):
-                norms.append(_step(model, optimizer, x[batch], y[batch], spec.optimizer, probe))
+                norms.append(take_step(model, optimizer, x[batch], y[batch], spec.optimizer, probe))
                 if step % every == 0 or step == spec.train:
                     run.evaluated.append(step)
                     run.accuracies.append(accuracy(model, splits.validation, device))
@@ -104,7 +104,7 @@ def _member(
     return run
 
 
-def _step(
+def take_step(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     x: Tensor,
