@@ -33,6 +33,7 @@ from nndiag.training.single import train_one
 from nndiag.training.stacked import Stacked, alike
 from nndiag.training.stepping import Stepper
 from nndiag.training.stopping import Stopping
+from nndiag.training.warming import touch_constants
 from nndiag.training.watching import MembersProbe
 from nndiag.zoo import optimizers
 from nndiag.zoo.registry import is_import
@@ -79,6 +80,7 @@ def _train(
     data: TensorData,
     progress: Progress,
 ) -> Record:
+    touch_constants()
     together = _steps_together(settings.optimizer, members)
     example = build(0)
     lanes = Lanes(
