@@ -30,7 +30,7 @@ def main() -> None:
             browser = playwright.chromium.launch(
                 executable_path=options.chromium, args=["--no-sandbox", "--disable-gpu"]
             )
-            page = browser.new_page(viewport={"width": 1000, "height": 960})
+            page = browser.new_page(viewport={"width": 1280, "height": 960})
             page.goto(address[0])
             page.get_by_test_id("status").filter(has_text="step 0").wait_for(timeout=120_000)
             page.get_by_test_id("run").click()

@@ -120,7 +120,7 @@ class Page:
         with ui.row().classes("items-center w-full"):
             self._status = ui.label().props("data-testid=status role=status")
             self._findings = ui.row().classes("gap-1").props("data-testid=findings")
-        with ui.grid().classes("w-full gap-4 grid-cols-1 xl:grid-cols-2"):
+        with ui.grid().classes("w-full gap-4 grid-cols-1 lg:grid-cols-2"):
             self._signal = self._figure(_("Gradient, layer by layer"), "signal")
             self._progress = self._figure(_("Loss and accuracy"), "progress")
             self._flat = self._figure(_("Saturated and dead units, layer by layer"), "flat")
