@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import io
 import time
 from collections.abc import Collection, Iterable
@@ -155,8 +154,4 @@ class Diagnosis:
         return text.getvalue().rstrip()
 
     def _repr_html_(self) -> str:
-        console = Console(record=True, file=io.StringIO(), width=100)
-        console.print(self)
-        code = console.export_html(inline_styles=True, code_format="{code}")
-        label = html.escape(_("Diagnosis of a training"))
-        return f'<pre style="line-height:1.2" aria-label="{label}">{code}</pre>'
+        return self.result._repr_html_()

@@ -200,10 +200,20 @@ def _training(training: Mapping[str, Any]) -> Iterator[Panel]:
             y_limits=(-3, 103),
         )
     layers = training.get("layers") or {}
-    for name, label, log in (
-        ("output_grad_norm", _("Output gradient norm while training"), True),
-        ("saturated_fraction", _("Saturated units while training (share)"), False),
-        ("update_ratio", _("Update / weight while training"), True),
+    for name, label, unit, log in (
+        (
+            "output_grad_norm",
+            _("Output gradient norm while training"),
+            _("output gradient norm"),
+            True,
+        ),
+        (
+            "saturated_fraction",
+            _("Saturated units while training (share)"),
+            _("share of units"),
+            False,
+        ),
+        ("update_ratio", _("Update / weight while training"), _("update / weight"), True),
     ):
         if len(layers.get("steps", ())) > 1 and layers.get(name):
             z = [
@@ -214,5 +224,5 @@ def _training(training: Mapping[str, Any]) -> Iterator[Panel]:
                 title=label,
                 x_name=_("step"),
                 y_name=_("layer (input at the top)"),
-                heat=Heat(steps=layers["steps"], names=layers["names"], z=z, log=log),
+                heat=Heat(steps=layers["steps"], names=layers["names"], z=z, unit=unit, log=log),
             )

@@ -108,6 +108,7 @@ class Heat:
         steps: (S,) along x; with `across` simply 1, 2, ...
         names: (L,) from the top.
         z: (S, L); what is not finite is left blank.
+        unit: what z is.
         log: colours by decade.
         across: names of the places along x, where they are not steps.
     """
@@ -115,6 +116,7 @@ class Heat:
     steps: Sequence[float]
     names: Sequence[str]
     z: Any
+    unit: str = ""
     log: bool = False
     across: Sequence[str] = ()
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nndiag.schema.finding import Finding, Severity
-from nndiag.schema.result import Interval
+from nndiag.schema.result import Interval, Result
 
 Row = Mapping[str, Any]
 
@@ -41,6 +41,13 @@ def off_or_saturated(row: Row) -> tuple[str, Interval | None]:
     if row.get("gate"):
         return "off", measured(row, "off_fraction") or measured(row, "saturated_fraction")
     return "sat", measured(row, "saturated_fraction")
+
+
+def said(result: Result) -> list[str]:
+    """Return what a command says of its numbers, in sentences."""
+    why = result.result.get("verdict", {}).get("why", ())
+    reading = result.result.get("reading", ())
+    return [text for text in (*why, *reading) if isinstance(text, str)]
 
 
 def worst(findings: Iterable[Finding]) -> Severity | None:

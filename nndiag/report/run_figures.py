@@ -105,6 +105,7 @@ def _norms(model: Mapping[str, Any]) -> Panel:
             steps=model["steps"],
             names=[layer["name"] for layer in model["layers"]],
             z=list(zip(*model["output_grad_norm"], strict=True)),
+            unit=_("output gradient norm"),
             log=True,
         ),
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from nndiag.schema import notebooks
 from nndiag.schema.finding import Finding, Severity, Symptom
 
 SCHEMA = 1
@@ -102,6 +103,9 @@ class Result:
             "result": plain(self.result),
             "findings": [plain(finding.to_dict()) for finding in self.findings],
         }
+
+    def _repr_html_(self) -> str:
+        return notebooks.html("result", self)
 
     def to_json(self) -> str:
         return json.dumps(self.to_dict(), indent=2, allow_nan=False, ensure_ascii=False)

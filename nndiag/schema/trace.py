@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from nndiag.schema import notebooks
+
 #: Every statistic of a layer, in the order of a table. Definitions: docs/statistics.md.
 STATISTICS = (
     "activation_mean",
@@ -102,6 +104,9 @@ class Trace:
     def at(self, statistic: str, layer: int, row: int = -1) -> np.ndarray:
         """Return the (M,) values of one layer at one recorded row (last by default)."""
         return np.asarray(self.columns[statistic][row, layer])
+
+    def _repr_html_(self) -> str:
+        return notebooks.html("trace", self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain containers: steps, layer names and, by statistic, (S, L) lists.

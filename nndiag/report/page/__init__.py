@@ -11,21 +11,18 @@ import gzip
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from nndiag import __version__
-from nndiag.locales import _, language
+from nndiag.locales import _
 from nndiag.report import drawings
 from nndiag.report.numbers import duration
-from nndiag.report.page import charts, comparing, findings, tables, words
+from nndiag.report.page import charts, comparing, findings, tables, templates, words
 from nndiag.report.page.charts import Chart
 from nndiag.report.page.findings import Symptomatic
 from nndiag.report.page.tables import Table
-from nndiag.report.reading import worst
-from nndiag.report.verdict import severity_word
+from nndiag.report.reading import said
 from nndiag.schema.errors import RunError
 from nndiag.schema.result import Result, plain
 
@@ -38,8 +35,7 @@ class Part:
         anchor: identifier on the page.
         command: what was typed; empty where that is not known.
         facts: the environment.
-        level: worst severity, `none` without findings.
-        headline: empty for a command that diagnoses nothing.
+        diagnosed: whether the command looks for symptoms.
         said: what follows from the numbers, in sentences.
         tried: commands to type next.
         spec: settings as JSON.
@@ -52,8 +48,7 @@ class Part:
     title: str
     command: str
     facts: Sequence[tuple[str, str]]
-    level: str
-    headline: str
+    diagnosed: bool
     said: Sequence[str]
     tried: Sequence[str]
     findings: Sequence[Symptomatic]
@@ -87,19 +82,12 @@ def html(results: Mapping[str, Result], *, figures_only: bool = False) -> str:
         results: by the name that tells them apart.
         figures_only: leave everything else out.
     """
-    import jinja2
-
     parts = [_part(place, name, result) for place, (name, result) in enumerate(results.items(), 1)]
     several = len(parts) > 1
     overlaid = list(comparing.overlaid(results)) if several else []
     drawn = [*overlaid, *(chart for part in parts for chart in part.charts)]
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(_file("page.html")).render(
-        language=language(),
+    return templates.get("page.html").render(
         version=__version__,
-        word=SimpleNamespace(**words.words()),
         spoken=words.spoken(),
         title=_("{count} runs compared").format(count=len(parts)) if several else parts[0].title,
         parts=parts,
@@ -108,17 +96,14 @@ def html(results: Mapping[str, Result], *, figures_only: bool = False) -> str:
         figures_only=figures_only,
         plotly=_pack(charts.library()) if drawn else "",
         drawings=_pack(json.dumps({chart.anchor: chart.drawing for chart in drawn})),
-        css=_file("page.css"),
-        js=_file("page.js"),
+        css=templates.text("page.css"),
+        js=templates.text("page.js"),
     )
 
 
 def _part(place: int, name: str, result: Result) -> Part:
-    anchor, level = f"run-{place}", worst(result.findings)
+    anchor, raw = f"run-{place}", result.to_json()
     verdict: Mapping[str, Any] = result.result.get("verdict", {})
-    diagnosed = bool(result.findings or verdict)
-    said = [*verdict.get("why", ()), *_sentences(result.result.get("reading"))]
-    raw = result.to_json()
     environment = {**result.environment}
     return Part(
         anchor=anchor,
@@ -130,9 +115,8 @@ def _part(place: int, name: str, result: Result) -> Part:
             *((key, str(value)) for key, value in environment.items()),
             (_("duration"), duration(result.seconds)),
         ],
-        level=level.value if level is not None else "none",
-        headline=severity_word(level) if diagnosed else "",
-        said=said,
+        diagnosed=bool(result.findings or verdict),
+        said=said(result),
         tried=list(verdict.get("try", ())),
         findings=list(findings.findings(result)),
         charts=list(_charts(drawings.panels(result), anchor)),
@@ -143,10 +127,6 @@ def _part(place: int, name: str, result: Result) -> Part:
     )
 
 
-def _sentences(reading: object) -> list[str]:
-    return [text for text in reading if isinstance(text, str)] if isinstance(reading, list) else []
-
-
 def _charts(panels: Iterable[Any], anchor: str) -> Iterable[Chart]:
     for place, panel in enumerate(panels, 1):
         yield from charts.charts(panel, f"{anchor}-figure-{place}")
@@ -155,7 +135,3 @@ def _charts(panels: Iterable[Any], anchor: str) -> Iterable[Chart]:
 def _pack(text: str) -> str:
     """Return a text as base64 of gzip: small, and nothing in it can end a script element."""
     return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
-
-
-def _file(name: str) -> str:
-    return files(__name__).joinpath(name).read_text(encoding="utf-8")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 #: A page holds no more points of a curve, and no more steps of a map, than a screen can show.
 _MOST_POINTS, _MOST_STEPS = 1200, 300
 _HEIGHT, _ROW_HEIGHT = 400, 18
+_MOST_NAMES = 20
 _DASHES = ("solid", "dashdot", "dot")
 _MARKERS = ("circle", "square", "diamond", "triangle-down", "triangle-up", "cross")
 #: A curve of so few points shows each of them, and a bar for each interval.
@@ -73,7 +74,8 @@ def charts(panel: Panel, anchor: str) -> Iterator[Chart]:
     if panel.heat is not None:
         if not np.isfinite(panel.heat.table).any():
             return
-        yield _film(panel, panel.heat, f"{anchor}-steps")
+        if not panel.heat.across:
+            yield _film(panel, panel.heat, f"{anchor}-steps")
         yield _map(panel, panel.heat, f"{anchor}-map")
     else:
         yield _chart(panel, anchor)
@@ -291,20 +293,29 @@ def _map(panel: Panel, heat: Heat, anchor: str) -> Chart:
     with np.errstate(divide="ignore"):
         z = np.log10(table) if heat.log else table
     figure = _empty(panel)
-    figure.update_yaxes(autorange="reversed")
+    every = -(-len(heat.names) // _MOST_NAMES)
+    names = [html.escape(name) for name in heat.names]
+    figure.update_yaxes(
+        autorange="reversed",
+        tickvals=list(range(1, len(names) + 1, every)),
+        ticktext=names[::every],
+    )
+    if heat.across:
+        across = [html.escape(name) for name in heat.across]
+        figure.update_xaxes(tickvals=list(heat.steps), ticktext=across)
     figure.add_heatmap(
         x=[heat.steps[place] for place in kept],
         y=list(range(1, len(heat.names) + 1)),
         z=_short(z),
-        text=None,
+        text=[[name] * len(kept) for name in names],
         colorscale=style.HEAT,
         colorbar={"title": {"text": "log10" if heat.log else ""}, "thickness": 14},
-        hovertemplate="%{x}, %{y}: %{z:.3g}<extra></extra>",
+        hovertemplate="%{x}, %{text}: %{z:.3g}<extra></extra>",
     )
     return Chart(
         anchor=anchor,
         title=panel.title,
-        summary=describing.of_heat(panel, heat),
+        summary=describing.of_heat(heat),
         height=_HEIGHT,
         toggles=(),
         steps=(),
@@ -316,7 +327,9 @@ def _film(panel: Panel, heat: Heat, anchor: str) -> Chart:
     kept = _kept(heat)
     table = heat.table[kept]
     low, high = float(np.nanmin(table)), float(np.nanmax(table))
-    figure = _empty(Panel(title="", x_name=_("layer (input at the left)"), log_y=heat.log))
+    figure = _empty(
+        Panel(title="", x_name=_("layer (input at the left)"), y_name=heat.unit, log_y=heat.log)
+    )
     if heat.log:
         figure.update_yaxes(range=[np.floor(np.log10(low)), np.ceil(np.log10(high))])
     else:
@@ -327,7 +340,7 @@ def _film(panel: Panel, heat: Heat, anchor: str) -> Chart:
     return Chart(
         anchor=anchor,
         title=_("{title}, step by step").format(title=panel.title),
-        summary=describing.of_heat(panel, heat),
+        summary=describing.of_heat(heat),
         height=_HEIGHT,
         toggles=(),
         steps=[heat.steps[place] for place in kept],

@@ -14,6 +14,11 @@ from nndiag.report.panels import Heat, Line, Panel
 _MOST_TOLD = 8
 
 
+def of_any(panel: Panel) -> str:
+    """Return what a panel shows, curves or a map of layers."""
+    return of_panel(panel) if panel.heat is None else of_heat(panel.heat)
+
+
 def of_panel(panel: Panel) -> str:
     """Return what a panel shows: its axes, then each curve from its first to its last point."""
     return " ".join(_sentences(panel))
@@ -85,16 +90,18 @@ def _points(line: Line, panel: Panel) -> str:
     return _("{name}: {values}").format(name=line.name, values=text) if line.name else text
 
 
-def of_heat(panel: Panel, heat: Heat) -> str:
+def of_heat(heat: Heat) -> str:
     """Return the size of a map, its range, and where it stands at its end."""
     table = heat.table
+    if np.isnan(table).all():
+        return _("no finite value")
+    low, high = compact(float(np.nanmin(table))), compact(float(np.nanmax(table)))
+    if heat.across:
+        text = _("{rows} by {columns} values; least {low}, greatest {high}.")
+        return text.format(rows=len(heat.names), columns=len(heat.across), low=low, high=high)
     text = _("{layers} layers over {steps} steps; least {low}, greatest {high}.")
-    said = text.format(
-        layers=len(heat.names),
-        steps=place(float(heat.steps[-1])),
-        low=compact(float(np.nanmin(table))),
-        high=compact(float(np.nanmax(table))),
-    )
+    steps = place(float(heat.steps[-1]))
+    said = text.format(layers=len(heat.names), steps=steps, low=low, high=high)
     ends = table[-1, 0], table[-1, -1]
     if all(np.isfinite(ends)):
         text = _("At the last step {first} in the first layer and {last} in the last.")

@@ -31,7 +31,9 @@ class Symptomatic:
 
 def findings(result: Result) -> Iterator[Symptomatic]:
     """Yield the findings of a result, in its order: worst first."""
-    layers = len(result.result.get("layers", ()))
+    numbers = result.result
+    models = numbers.get("models", ())
+    layers = len(numbers.get("layers", ())) or sum(len(model["layers"]) for model in models)
     for finding in result.findings:
         yield _symptomatic(finding, layers)
 
