@@ -31,11 +31,15 @@ class Symptomatic:
 
 def findings(result: Result) -> Iterator[Symptomatic]:
     """Yield the findings of a result, in its order: worst first."""
-    numbers = result.result
-    models = numbers.get("models", ())
-    layers = len(numbers.get("layers", ())) or sum(len(model["layers"]) for model in models)
     for finding in result.findings:
-        yield _symptomatic(finding, layers)
+        yield _symptomatic(finding, _layer_count(result))
+
+
+def _layer_count(result: Result) -> int:
+    """Return how many layers the findings may be about."""
+    if result.command == "diagnose":
+        return sum(len(model["layers"]) for model in result.result["models"])
+    return len(result.result.get("layers", ()))
 
 
 def _symptomatic(finding: Finding, layers: int) -> Symptomatic:
