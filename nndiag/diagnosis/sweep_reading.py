@@ -230,8 +230,13 @@ def _halving(rungs: Sequence[Row], spec: SweepSpec) -> Iterator[str]:
     whole = rungs[0]["configurations"] * rungs[-1]["steps"]
     yield _(
         "Successive halving took {share} % of the steps that full trainings of all would have "
-        "taken; effects of axes are those of its first rung, at {steps} steps."
-    ).format(share=f"{100 * spent / whole:.0f}", steps=rungs[0]["steps"])
+        "taken; effects of axes are those of its first rung, at {steps} steps, and the test "
+        "compares the {count} of the last one."
+    ).format(
+        share=f"{100 * spent / whole:.0f}",
+        steps=rungs[0]["steps"],
+        count=rungs[-1]["configurations"],
+    )
 
 
 def _diverged(rows: Sequence[Row], effects: Sequence[Row]) -> Iterator[str]:

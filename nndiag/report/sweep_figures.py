@@ -37,9 +37,11 @@ def sweep(result: Result) -> Iterator[Panel]:
 
 
 def _intervals(numbers: Sequence[Interval], metric: str) -> list[list[float]]:
+    """Return means and edges in the unit of the axis; no accuracy is shown above 100 %."""
+    most = 1.0 if metric.endswith("accuracy") else math.inf
     return [
-        [scaled(value, metric) for value in (number.mean, number.low, number.high)]
-        for number in numbers
+        [scaled(value, metric) for value in (one.mean, max(0.0, one.low), min(most, one.high))]
+        for one in numbers
     ]
 
 
@@ -105,7 +107,9 @@ def _parallel(found: Row) -> Panel:
             *(_named(place, marks) for place, (_heights, marks) in enumerate(columns, start=1)),
         ],
         ticks=[*names, metric_title(metric)],
+        x_limits=(0.8, len(names) + 2.4),  # room for the legend
         y_limits=(-0.08, 1.12),
+        y_name=_("from the smallest to the largest"),
     )
 
 
