@@ -22,23 +22,34 @@ Topic = Annotated[
 ]
 
 
-def lessons(json: options.JsonPath = None, lang: options.Language = None) -> int:
-    from nndiag.report import lessons as report
+def lessons(
+    json: options.JsonPath = None,
+    report: options.ReportPath = None,
+    lang: options.Language = None,
+) -> int:
+    outputs = Outputs(json=json, report=report)
+
+    from nndiag.report import lessons as view
 
     rows = [{"label": name, **lesson(name).to_dict()} for name in LESSONS]
-    return Outputs(json=json).deliver(_result("lessons", {}, {"rows": rows}), report.Catalogue())
+    return outputs.deliver(_result("lessons", {}, {"rows": rows}), view.Catalogue())
 
 
 def explain(
-    topic: Topic = None, json: options.JsonPath = None, lang: options.Language = None
+    topic: Topic = None,
+    json: options.JsonPath = None,
+    report: options.ReportPath = None,
+    lang: options.Language = None,
 ) -> int:
-    from nndiag.report import lessons as report
-
     if not topic:
-        return lessons(json=json)
+        return lessons(json=json, report=report)
+    outputs = Outputs(json=json, report=report)
+
+    from nndiag.report import lessons as view
+
     found = lesson(" ".join(topic))
     result = _result("explain", {"topic": found.name}, found.to_dict())
-    return Outputs(json=json).deliver(result, report.Page(found))
+    return outputs.deliver(result, view.Page(found))
 
 
 def _result(command: str, spec: dict[str, Any], found: dict[str, Any]) -> Result:

@@ -36,8 +36,12 @@ def commands() -> typer.Typer:
     return app
 
 
-def list_sweeps(json: options.JsonPath = None, lang: options.Language = None) -> int:
-    outputs = Outputs(json=json)
+def list_sweeps(
+    json: options.JsonPath = None,
+    report: options.ReportPath = None,
+    lang: options.Language = None,
+) -> int:
+    outputs = Outputs(json=json, report=report)
 
     from nndiag.experiments import runs as experiment
     from nndiag.report import runs as view

@@ -44,10 +44,11 @@ def off_or_saturated(row: Row) -> tuple[str, Interval | None]:
 
 
 def said(result: Result) -> list[str]:
-    """Return what a command says of its numbers, in sentences."""
+    """Return what a command says of its numbers, in sentences; causes stand with the findings."""
     why = result.result.get("verdict", {}).get("why", ())
     reading = result.result.get("reading", ())
-    return [text for text in (*why, *reading) if isinstance(text, str)]
+    causes = {finding.cause for finding in result.findings}
+    return [text for text in (*why, *reading) if isinstance(text, str) and text not in causes]
 
 
 def worst(findings: Iterable[Finding]) -> Severity | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nndiag import __version__
+from nndiag.lessons import Lesson, lesson
 from nndiag.locales import _
 from nndiag.report import drawings
 from nndiag.report.numbers import duration
@@ -52,6 +53,7 @@ class Part:
     said: Sequence[str]
     tried: Sequence[str]
     findings: Sequence[Symptomatic]
+    lessons: Sequence[Lesson]
     charts: Sequence[Chart]
     tables: Sequence[Table]
     spec: str
@@ -119,12 +121,20 @@ def _part(place: int, name: str, result: Result) -> Part:
         said=said(result),
         tried=list(verdict.get("try", ())),
         findings=list(findings.findings(result)),
+        lessons=_lessons(result),
         charts=list(_charts(drawings.panels(result), anchor)),
         tables=list(tables.tables(result)),
         spec=json.dumps(plain(result.spec), indent=2, ensure_ascii=False),
         raw=_pack(raw),
         size=len(raw.encode()),
     )
+
+
+def _lessons(result: Result) -> list[Lesson]:
+    """Return the lessons that a result consists of, in the language of the page."""
+    if result.command == "lessons":
+        return [lesson(row["name"]) for row in result.result["rows"]]
+    return [lesson(result.result["name"])] if result.command == "explain" else []
 
 
 def _charts(panels: Iterable[Any], anchor: str) -> Iterable[Chart]:

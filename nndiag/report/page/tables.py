@@ -49,7 +49,7 @@ def tables(result: Result) -> Iterator[Table]:
     numbers = scalars(result.result)
     if numbers:
         yield Table(
-            title=_("Numbers"),
+            title=_("Overview"),
             columns=[_("quantity"), _("value")],
             numeric=[False, True],
             rows=[[Cell(key_words(name)), cell(value)] for name, value in numbers.items()],

@@ -58,25 +58,29 @@
   }
 
   async function drawAll() {
-    if (!document.getElementById("plotly").textContent.trim()) return;
     if (!window.DecompressionStream) {
       for (const waiting of all(".waiting")) waiting.textContent = words.too_old;
       return;
     }
+    let waiting = all(".chart");
+    if (!waiting.length) return drawn("all");
     const [library, packed] = await Promise.all([unpack("plotly"), unpack("drawings")]);
     drawings = JSON.parse(packed);
     const script = document.createElement("script");
     script.textContent = library;
     document.head.append(script);
     // What is on the screen first, the others one by one while nothing else is to be done.
-    let waiting = all(".chart");
     while (waiting.length) {
       const next = waiting.find(onScreen) ?? waiting[0];
       if (!onScreen(next)) await new Promise((resolve) => idle(resolve));
       await draw(next);
       waiting = waiting.filter((figure) => figure !== next);
-      document.documentElement.dataset.drawn = waiting.length ? "some" : "all";
+      drawn(waiting.length ? "some" : "all");
     }
+  }
+
+  function drawn(share) {
+    document.documentElement.dataset.drawn = share;
   }
 
   const idle = window.requestIdleCallback ?? setTimeout;
