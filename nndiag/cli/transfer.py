@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nndiag.cli import options
-from nndiag.cli.display import display
+from nndiag.cli.display import Display, display
 from nndiag.cli.outcome import INTERRUPTED_EXIT, Outputs, require_writable
 from nndiag.locales import _
 from nndiag.schema.errors import UsageError
 from nndiag.schema.spec_transfer import ImageDataSpec, TransferSpec, usual
+
+if TYPE_CHECKING:
+    from nndiag.schema.result import Result
 
 
 def transfer(
@@ -69,6 +73,15 @@ def transfer(
     kind: Annotated[
         str, typer.Option(help=_("inductive, unsupervised or transductive."))
     ] = "inductive",
+    domains: Annotated[
+        str | None,
+        typer.Option(
+            help=_(
+                "For transductive: inverted, noisy, rotated, blurred, contrast, each with "
+                ":STRENGTH, or other images of the same classes: digits, mnist, folder:PATH."
+            )
+        ),
+    ] = None,
     seeds: Annotated[
         int | None,
         typer.Option(help=_("Repetitions; they give the intervals (default 5; large nets 3).")),
@@ -118,6 +131,7 @@ def transfer(
         labels_per_class=_counts(labels_per_class),
         strategies=chosen,
         kind=kind,
+        domains=() if domains is None else _words(domains),
         head=head,
         dropout=dropout,
         lr=lr,
@@ -128,21 +142,26 @@ def transfer(
         device=device,
     )
     _check_files(spec, load)
-    from nndiag.experiments import transfer as experiment
-    from nndiag.experiments import transfer_kinds
+    _check_kind(spec, save, load)
+
     from nndiag.report import transfer as tables
 
     with display() as shown:
-        if load is not None:
-            result = transfer_kinds.loaded(spec, str(load))
-        elif kind == "unsupervised":
-            result = transfer_kinds.unsupervised(spec, watch=shown)
-        elif kind == "transductive":
-            result = transfer_kinds.transductive(spec, watch=shown)
-        else:
-            result = experiment.run(spec, save=None if save is None else str(save), watch=shown)
+        result = _run(spec, save, load, shown)
     code = outputs.deliver(result, tables.transfer(result))
     return INTERRUPTED_EXIT if result.result["interrupted"] else code
+
+
+def _run(spec: TransferSpec, save: Path | None, load: Path | None, shown: Display) -> Result:
+    from nndiag.experiments import transfer, transfer_kinds
+
+    if load is not None:
+        return transfer_kinds.loaded(spec, str(load), watch=shown)
+    if spec.kind == "unsupervised":
+        return transfer_kinds.unsupervised(spec, watch=shown)
+    if spec.kind == "transductive":
+        return transfer_kinds.transductive(spec, watch=shown)
+    return transfer.run(spec, save=None if save is None else str(save), watch=shown)
 
 
 def _follows() -> bool:
@@ -189,6 +208,25 @@ def _check_files(spec: TransferSpec, load: Path | None) -> None:
         raise UsageError(_("--weights imagenet: {name} has none").format(name=spec.backbone))
     if load is not None and not load.is_file():
         raise UsageError(_("--load: there is no file '{path}'").format(path=load))
+
+
+def _check_kind(spec: TransferSpec, save: Path | None, load: Path | None) -> None:
+    """Find options that do not go together, and what is not installed."""
+    from nndiag.datasets import domains
+
+    if spec.domains and spec.kind != "transductive":
+        raise UsageError(_("--domains: only with --kind transductive"))
+    for name in spec.domains:
+        domains.find(name)
+    if save is not None and load is not None:
+        raise UsageError(_("--save: not with --load, which trains nothing"))
+    for option, path in (("--save", save), ("--load", load)):
+        if path is not None and spec.kind != "inductive":
+            raise UsageError(
+                _("{option}: not with --kind {kind}").format(option=option, kind=spec.kind)
+            )
+    if spec.kind == "unsupervised" and importlib.util.find_spec("sklearn") is None:
+        raise UsageError(_("--kind unsupervised: needs scikit-learn; pip install 'nndiag[learn]'"))
 
 
 def _words(text: str) -> tuple[str, ...]:

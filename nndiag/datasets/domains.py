@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from nndiag.datasets import image_sources
+from nndiag.datasets.catalogue import VISION
 from nndiag.locales import _
 from nndiag.schema.errors import UsageError, unknown_name
+from nndiag.schema.spec_transfer import ImageDataSpec
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-
+_OPTION = "--domains"
 _NO_BLUR = 0.1  # pixels: the neighbours' weight is e^-50
 
 
@@ -48,7 +51,25 @@ class Domain:
         return f"{self.name}:{self.strength:g}"
 
 
-def parse(text: str, option: str = "--domain") -> Domain:
+def usual(data: str) -> tuple[str, ...]:
+    """Return the domains to try where nobody chose any: every shift, for MNIST the digits too."""
+    return (*SHIFTS, "digits") if data == "mnist" else tuple(SHIFTS)
+
+
+def find(text: str, option: str = _OPTION) -> Domain | str:
+    """Return a shift, or the name of other images (`digits`, `mnist`, `folder:PATH`).
+
+    Raises:
+        UsageError: as `parse`.
+        DataError: no such folder.
+    """
+    if text in ("digits", *VISION) or text.startswith(image_sources.FOLDER):
+        image_sources.check(ImageDataSpec(name=text))
+        return text
+    return parse(text, option)
+
+
+def parse(text: str, option: str = _OPTION) -> Domain:
     """Return the domain that `name` or `name:strength` says.
 
     Raises:
@@ -56,7 +77,7 @@ def parse(text: str, option: str = "--domain") -> Domain:
     """
     name, colon, number = text.partition(":")
     if name not in SHIFTS:
-        raise unknown_name(option, name, SHIFTS)
+        raise unknown_name(option, name, (*SHIFTS, "digits", *VISION), also="folder:PATH")
     shift = SHIFTS[name]
     try:
         strength = float(number) if colon else shift.usual

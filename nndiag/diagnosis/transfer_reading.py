@@ -51,52 +51,6 @@ def reading(rows: Sequence[Row]) -> list[str]:
     return sentences
 
 
-def clusters(rows: Sequence[Row]) -> list[str]:
-    """Return how well clusters of each kind of feature agree with the classes."""
-    best = max(rows, key=lambda row: row["nmi"].mean)
-    sentences = [
-        _(
-            "Clusters of {name} features agree best with the classes that they were never told: "
-            "NMI {nmi:.0%}, ARI {ari:.0%} (0: chance, 100: the same groups)."
-        ).format(name=best["label"], nmi=best["nmi"].mean, ari=best["ari"].mean)
-    ]
-    learnt, others = rows[0], rows[1:]
-    return sentences + [
-        _("{name} ({nmi:.0%}) are no worse than pre-trained features here.").format(
-            name=other["label"], nmi=other["nmi"].mean
-        )
-        for other in others
-        if other["nmi"].mean >= learnt["nmi"].mean
-    ]
-
-
-def domains(rows: Sequence[Row]) -> list[str]:
-    """Return what adaptation gave on each domain."""
-    sentences = []
-    for domain in dict.fromkeys(row["domain"] for row in rows):
-        of_domain = [row for row in rows if row["domain"] == domain]
-        parts = [
-            _("{method} {points}").format(method=row["method"], points=_verdict(row["gain"]))
-            for row in of_domain
-        ]
-        sentences.append(
-            _("{domain}: {before} % as trained; {parts}.").format(
-                domain=domain,
-                before=f"{100 * of_domain[0]['before'].mean:.0f}",
-                parts=", ".join(parts),
-            )
-        )
-    return sentences
-
-
-def _verdict(gain: Interval) -> str:
-    if not gain.sure:
-        return _("changes nothing measurable ({points})").format(points=_points(gain))
-    if gain.mean > 0:
-        return _("gains {points}").format(points=_points(gain))
-    return _("harms: {points}").format(points=_points(gain))
-
-
 def _difference(row: Row, base: Row, name: str) -> Interval:
     pairs = zip(row["runs"], base["runs"], strict=True)
     return interval([one[name] - other[name] for one, other in pairs])

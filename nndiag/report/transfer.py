@@ -9,6 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
 from nndiag.locales import _, localised
+from nndiag.report import transfer_kinds
 from nndiag.report.columns import Column, body, fit, heading
 from nndiag.report.curves import Curve, Plot
 from nndiag.report.glyphs import Glyphs, glyphs_for
@@ -33,28 +34,26 @@ class _View:
 
 def transfer(result: Result) -> RenderableType:
     """Return what `nndiag transfer` prints, for every kind of transfer."""
-    kind = result.spec["kind"]
-    table = {
-        "inductive": _inductive_columns,
-        "unsupervised": _unsupervised_columns,
-        "transductive": _transductive_columns,
-    }[kind]
+    if "load" in result.spec:
+        return transfer_kinds.loaded(result)
+    if result.spec["kind"] == "unsupervised":
+        return transfer_kinds.unsupervised(result)
+    if result.spec["kind"] == "transductive":
+        return transfer_kinds.transductive(result)
 
     def lines(width: int, glyphs: Glyphs) -> Iterator[Text]:
         found = result.result
         yield from _header(result, width, glyphs)
         rows = [row for row in found["rows"] if row.get("first_frozen") is None]
-        yield from _lines(table(rows, glyphs), width)
+        yield from _lines(_inductive_columns(rows, glyphs), width)
         yield Text()
-        if kind == "inductive":
-            yield from _gains(rows, width, glyphs)
-            yield from _by_layer(found["rows"], width, glyphs)
+        yield from _gains(rows, width, glyphs)
+        yield from _by_layer(found["rows"], width, glyphs)
         for text in found["reading"]:
             yield from sentence(glyphs.text(text), width, bullet=f"{glyphs.dot} ")
-        if kind == "inductive":
-            yield from _curves(found, width, glyphs)
-            yield from _budget(found, width, glyphs)
-            yield from _moved(found, width, glyphs)
+        yield from _curves(found, width, glyphs)
+        yield from _budget(found, width, glyphs)
+        yield from _moved(found, width, glyphs)
         yield from _closing(found, width, glyphs)
 
     return _View(lines)
@@ -153,25 +152,6 @@ def _by_layer(rows: Sequence[Row], width: int, glyphs: Glyphs) -> Iterator[Text]
     yield Text()
 
 
-def _unsupervised_columns(rows: Sequence[Row], glyphs: Glyphs) -> list[Column]:
-    return [
-        _column(_("features"), rows, lambda r: r["label"], left=True, group=" "),
-        _column(_("width"), rows, lambda r: count(r["features"])),
-        _column(_("NMI %"), rows, lambda r: _spread(r["nmi"], glyphs)),
-        _column(_("ARI %"), rows, lambda r: _spread(r["ari"], glyphs)),
-    ]
-
-
-def _transductive_columns(rows: Sequence[Row], glyphs: Glyphs) -> list[Column]:
-    return [
-        _column(_("domain"), rows, lambda r: r["domain"], left=True, group=" "),
-        _column(_("method"), rows, lambda r: r["method"], left=True),
-        _column(_("before %"), rows, lambda r: _spread(r["before"], glyphs)),
-        _column(_("after %"), rows, lambda r: _spread(r["test_accuracy"], glyphs)),
-        _column(_("gain"), rows, lambda r: _spread(r["gain"], glyphs)),
-    ]
-
-
 def _curves(found: Mapping[str, Any], width: int, glyphs: Glyphs) -> Iterator[Text]:
     rows = [row for row in found["rows"] if row["first_frozen"] is None]
     labels = rows[0]["labels_per_class"] if rows else None
@@ -260,13 +240,10 @@ def _closing(found: Mapping[str, Any], width: int, glyphs: Glyphs) -> Iterator[T
 
 def panels(result: Result) -> Iterator[Panel]:
     """Yield learning curves, accuracy by labels, movement of blocks; or what the kind shows."""
+    if "load" in result.spec or result.spec["kind"] != "inductive":
+        yield from transfer_kinds.panels(result)
+        return
     found = result.result
-    if result.spec["kind"] == "unsupervised":
-        yield from _projections(found)
-        return
-    if result.spec["kind"] == "transductive":
-        yield from _domains(found)
-        return
     for labels in dict.fromkeys(one["labels_per_class"] for one in found["curves"]):
         yield Panel(
             title=_("Validation accuracy, {labels} labels a class").format(labels=labels),
@@ -329,45 +306,6 @@ def _band(name: str, x: Sequence[float], y: Sequence[Interval], place: int) -> L
         high=[100 * number.high for number in y],
         name=name,
         colour=place,
-    )
-
-
-def _projections(found: Mapping[str, Any]) -> Iterator[Panel]:
-    for one in found["projections"]:
-        yield Panel(
-            title=one["label"],
-            x_name=_("first principal component"),
-            y_name=_("second principal component"),
-            lines=[
-                Line(x=part["x"], y=part["y"], name=part["class"], dots=True, colour=place)
-                for place, part in enumerate(one["classes"])
-            ],
-        )
-
-
-def _domains(found: Mapping[str, Any]) -> Iterator[Panel]:
-    names = list(dict.fromkeys(row["domain"] for row in found["rows"]))
-    methods = list(dict.fromkeys(row["method"] for row in found["rows"]))
-    before = [next(r["before"] for r in found["rows"] if r["domain"] == name) for name in names]
-    places = list(range(1, len(names) + 1))
-    lines = [_band(_("as trained"), places, before, 0)]
-    for place, method in enumerate(methods, start=1):
-        after = [
-            next(
-                r["test_accuracy"]
-                for r in found["rows"]
-                if (r["domain"], r["method"]) == (name, method)
-            )
-            for name in names
-        ]
-        lines.append(_band(method, places, after, place))
-    yield Panel(
-        title=_("Accuracy on each domain"),
-        ticks=names,
-        x_name=_("domain"),
-        y_name=_("accuracy (%)"),
-        y_limits=(-3, 103),
-        lines=lines,
     )
 
 

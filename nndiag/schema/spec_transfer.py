@@ -45,6 +45,7 @@ class TransferSpec:
         weights: auto, imagenet, source, none, or the path of a file.
         labels_per_class: labelled training images of a class; several give a label-budget curve.
         strategies: of `STRATEGIES`, `unfreeze:N` with a number of blocks.
+        domains: those that `transductive` adapts to; none for all that suit the data.
         head: `linear`, `mlp:UNITS` or `flatten-mlp:UNITS`.
         epochs: passes over the labelled images, the same for every strategy.
         lr: learning rate of a backbone that starts from random weights; that of a pre-trained one
@@ -59,6 +60,7 @@ class TransferSpec:
     labels_per_class: tuple[int, ...] = (20,)
     strategies: tuple[str, ...] = ("scratch", "random", "frozen", "finetune", "gradual")
     kind: str = "inductive"
+    domains: tuple[str, ...] = ()
     head: str = "linear"
     dropout: float = 0.0
     epochs: int = 12

@@ -94,16 +94,17 @@ def test_parse() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("inverse", "--domain: unknown name 'inverse'; did you mean inverted?"),
+        ("inverse", "--domains: unknown name 'inverse'; did you mean inverted? (or folder:PATH)"),
         (
             "sepia",
-            "--domain: unknown name 'sepia'; accepted: inverted, noisy, rotated, blurred, contrast",
+            "--domains: unknown name 'sepia'; accepted: inverted, noisy, rotated, blurred, "
+            "contrast, digits, mnist, fashionmnist, kmnist, cifar10, cifar100 (or folder:PATH)",
         ),
-        ("noisy:much", "--domain: got 'noisy:much'; accepted: noisy:0 to noisy:10"),
-        ("noisy:", "--domain: got 'noisy:'; accepted: noisy:0 to noisy:10"),
-        ("noisy:nan", "--domain: got 'noisy:nan'; accepted: noisy:0 to noisy:10"),
-        ("rotated:200", "--domain: got 'rotated:200'; accepted: rotated:-180 to rotated:180"),
-        ("inverted:-1", "--domain: got 'inverted:-1'; accepted: inverted:0 to inverted:1"),
+        ("noisy:much", "--domains: got 'noisy:much'; accepted: noisy:0 to noisy:10"),
+        ("noisy:", "--domains: got 'noisy:'; accepted: noisy:0 to noisy:10"),
+        ("noisy:nan", "--domains: got 'noisy:nan'; accepted: noisy:0 to noisy:10"),
+        ("rotated:200", "--domains: got 'rotated:200'; accepted: rotated:-180 to rotated:180"),
+        ("inverted:-1", "--domains: got 'inverted:-1'; accepted: inverted:0 to inverted:1"),
     ],
 )
 def test_messages(text: str, message: str) -> None:

@@ -11,15 +11,13 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from nndiag.datasets.images import normalised
 from nndiag.schema.errors import DataError, RunError
-from nndiag.schema.spec_transfer import ImageDataSpec, TransferSpec
+from nndiag.schema.spec_transfer import TransferSpec, head_units
 from nndiag.training import saving
-from nndiag.training.transfer_bench import TransferBench
 from nndiag.training.transferring import Learner
-from nndiag.training.weights import Weights
 from nndiag.zoo import backbones
 
 CLASSES = ("ant", "bee", "cat")
@@ -64,23 +62,28 @@ LARGE = (
 )
 
 
-def _learner(spec: TransferSpec) -> tuple[Learner, int]:
+def _learner(spec: TransferSpec, size: int) -> Learner:
     """Return a network with random values everywhere, BatchNorm's statistics too."""
-    bench = TransferBench(spec, Weights(kind="none", origin="", state=None), torch.device("cpu"))
-    body = bench.body(0, pretrained=False)
-    learner = Learner(body, backbones.blocks(body), bench._head(body, len(CLASSES), 0))
-    generator = torch.Generator().manual_seed(1)
-    for module in (learner.body, learner.head):
-        for name, value in module.state_dict().items():
-            if name.endswith(("running_mean", "running_var")):
-                value.copy_(torch.rand(value.shape, generator=generator) + 0.5)
-    return learner, bench.image_size
+    torch.manual_seed(0)
+    model = backbones.build(spec.backbone, image_size=size)
+    body = backbones.body(model, pooled=not spec.head.startswith("flatten"))
+    with torch.no_grad():
+        width = body.eval()(torch.zeros(1, 3, size, size)).shape[1]
+    units = head_units(spec.head)
+    hidden = [nn.Linear(width, units), nn.ReLU()] if units else []
+    head = nn.Sequential(*hidden, nn.Dropout(0.3), nn.Linear(units or width, len(CLASSES)))
+    learner = Learner(body, backbones.blocks(body), head)
+    for name, value in [*learner.body.state_dict().items(), *learner.head.state_dict().items()]:
+        if name.endswith(("running_mean", "running_var")):
+            value.copy_(torch.rand(value.shape) + 0.5)
+    return learner
 
 
 def _saved(name: str, head: str, path: Path) -> tuple[Learner, dict[str, Any], Tensor]:
     """Save a network; return it, what the user is told, and some pictures."""
-    spec = TransferSpec(backbone=name, head=head, dropout=0.3, data=ImageDataSpec(image_size=32))
-    learner, size = _learner(spec)
+    size = max(32, backbones.row(name).least)
+    spec = TransferSpec(backbone=name, head=head, dropout=0.3)
+    learner = _learner(spec, size)
     told = saving.save(learner, CLASSES, spec, str(path), image_size=size)
     x = torch.rand(4, 3, size, size, generator=torch.Generator().manual_seed(2))
     return learner, told, x
@@ -154,10 +157,8 @@ def _print(value: Tensor) -> tuple[tuple[int, ...], bytes]:
 
 def test_photographs_are_resized_as_in_training(tmp_path: Path) -> None:
     path = tmp_path / "net.safetensors"
-    spec = TransferSpec(backbone="resnet18")
-    bench = TransferBench(spec, Weights(kind="file", origin="", state=None), torch.device("cpu"))
-    body = bench.body(0, pretrained=False)
-    learner = Learner(body, backbones.blocks(body), bench._head(body, 3, 0))
+    spec = TransferSpec(backbone="squeezenet1_1")
+    learner = _learner(spec, 224)
     saving.save(learner, CLASSES, spec, str(path), image_size=224)
     loaded = saving.load(str(path))
     assert (loaded.image_size, loaded.resize) == (224, 256)
