@@ -19,6 +19,7 @@ from nndiag.schema.errors import NndiagError
 def build() -> TyperGroup:
     """Assemble the commands, in the language in use."""
     from nndiag.cli import (
+        boundary,
         compare,
         depth_limit,
         diagnose,
@@ -26,10 +27,11 @@ def build() -> TyperGroup:
         gradients,
         lessons,
         play,
-        presets,
         predict,
+        presets,
         principles,
         report,
+        reproduce,
         runs,
         summary,
         sweep,
@@ -125,6 +127,10 @@ def build() -> TyperGroup:
         help=locales._("Says what a network that transfer --save wrote sees in images."),
     )(predict.predict)
     app.command(
+        name="boundary",
+        help=locales._("Points of the plane, layer by layer, with activations and without."),
+    )(boundary.boundary)
+    app.command(
         name="bias-variance",
         help=locales._("Takes the error of growing models apart: bias, variance, noise."),
     )(generalisation.bias_variance)
@@ -136,6 +142,10 @@ def build() -> TyperGroup:
         name="depth-limit",
         help=locales._("How deep a plain network trains, by method, and what decides it."),
     )(depth_limit.depth_limit)
+    app.command(
+        name="reproduce",
+        help=locales._("Checks published claims at laptop scale: measured, judged, compared."),
+    )(reproduce.reproduce)
     app.command(name="lessons", help=locales._("Lists the short lessons, one for every symptom."))(
         lessons.lessons
     )

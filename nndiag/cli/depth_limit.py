@@ -29,7 +29,7 @@ def depth_limit(
         ),
     ] = None,
     width: Annotated[int, typer.Option(help=_("Units of a hidden layer."))] = 64,
-    steps: Annotated[int, typer.Option(help=_("Optimizer steps of every training."))] = 100,
+    steps: Annotated[int, typer.Option(help=_("Optimizer steps of every training."))] = 80,
     batch_size: Annotated[int, typer.Option(help=_("Samples of a batch."))] = 64,
     gain: Annotated[
         float | None,

@@ -37,27 +37,18 @@ def reading(rows: Sequence[Row], spec: DepthLimitSpec) -> list[str]:
 
 
 def _limit(own: Sequence[Row], spec: DepthLimitSpec) -> str:
-    """Say how deep one method trains, and what its first failure shows."""
-    trained = [row for row in own if row["trained"]]
-    failed = [row for row in own if not row["trained"]]
-    if not failed:
-        return _("{method}: {accuracy} % at {depth} layers; no limit was met.").format(
-            method=own[0]["method"],
-            accuracy=_percent(trained[-1]),
-            depth=trained[-1]["depth"],
-        )
-    first = failed[0]
-    facts = {
-        "method": first["method"],
-        "depth": first["depth"],
-        "accuracy": _percent(first),
-        "why": _why(first, spec),
-    }
-    if trained and trained[-1]["depth"] < first["depth"]:
-        return _(
-            "{method}: {before} % at {shallow} layers, {accuracy} % at {depth}: {why}."
-        ).format(before=_percent(trained[-1]), shallow=trained[-1]["depth"], **facts)
-    return _("{method}: {accuracy} % at {depth} layers: {why}.").format(**facts)
+    """Say how deep one method trains, and what the depth that it fails at shows."""
+    last = own[-1]
+    facts = {"method": last["method"], "depth": last["depth"], "accuracy": _percent(last)}
+    if last["trained"]:
+        return _("{method}: {accuracy} % at {depth} layers; no limit was met.").format(**facts)
+    why = _why(last, spec)
+    if len(own) == 1:
+        return _("{method}: {accuracy} % at {depth} layers: {why}.").format(why=why, **facts)
+    before = own[-2]
+    return _("{method}: {before} % at {shallow} layers, {accuracy} % at {depth}: {why}.").format(
+        before=_percent(before), shallow=before["depth"], why=why, **facts
+    )
 
 
 def _why(row: Row, spec: DepthLimitSpec) -> str:

@@ -170,7 +170,7 @@ def _jacobian(
     seeds = spec.seeds_at(cell.network.depth)
     drawn = initial.networks_by_seed(cell.network, splits, seeds, spec.batch_size, device)
     values = np.stack(
-        [hidden_singular_values(model, x, layers) for _seed, model, x, _y in drawn]  # type: ignore[arg-type]
+        [hidden_singular_values(model, x, layers) for _seed, model, x, _y in drawn]
     )
     scale = np.sqrt((values**2).mean(-1))
     found: dict[str, Any] = {

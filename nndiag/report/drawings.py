@@ -7,6 +7,8 @@ from typing import Any
 
 from nndiag.locales import _
 from nndiag.report import (
+    claims,
+    boundary,
     comparison_figures,
     depth_limit,
     generalisation_figures,
@@ -33,8 +35,10 @@ DRAWINGS: dict[str, Callable[[Result], Iterator[Panel]]] = {
     "compare-fixes": comparison_figures.compare_fixes,
     **principle_figures.DRAWINGS,
     **generalisation_figures.DRAWINGS,
+    **boundary.DRAWINGS,
     "summary": summary.panels,
     "depth-limit": depth_limit.panels,
+    "reproduce": claims.panels,
     "predict": predictions.panels,
     "sweep": sweep_figures.sweep,
     **transfer.DRAWINGS,

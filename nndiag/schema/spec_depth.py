@@ -41,7 +41,7 @@ class DepthLimitSpec:
     methods: tuple[str, ...] = ()
     data: DataSpec = field(default_factory=DataSpec)
     width: int = 64
-    steps: int = 100
+    steps: int = 80
     batch_size: int = 64
     gain: float | None = None
     lr: float | None = None

@@ -35,6 +35,30 @@ def networks_by_seed(
         yield seed, model, x, y
 
 
+def random_network(
+    spec: NetworkSpec,
+    input_shape: tuple[int, ...],
+    seed: int,
+    *,
+    classes: int = 10,
+    dtype: torch.dtype = torch.float32,
+) -> nn.Module:
+    """Return a network drawn from a seed, for experiments that need no data set.
+
+    Args:
+        dtype: of the network; numbers are drawn in float32, orthogonal matrices in this type.
+    """
+    model = networks.build(spec, input_shape, classes).to(dtype)
+    initialisations.initialise(
+        model,
+        initialisations.parse(spec.init),
+        activations.parse(spec.act),
+        generator=torch.Generator().manual_seed(seed),
+        bias_std=spec.bias_std,
+    )
+    return model
+
+
 def first_batch(
     splits: Splits, batch_size: int, seed: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:

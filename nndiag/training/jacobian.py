@@ -14,13 +14,14 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 
-def hidden_singular_values(model: nn.Sequential, x: Tensor, layers: Sequence[int]) -> np.ndarray:
+def hidden_singular_values(model: nn.Module, x: Tensor, layers: Sequence[int]) -> np.ndarray:
     """Return the singular values of dz_(1 + l) / dz_1 for each l of `layers`, (P, N), in float64.
 
     z_1, z_2, ... are the outputs of the linear layers, N units each. N copies of one sample run
     through the network, and the N unit vectors come back through them in one pass a place.
 
     Args:
+        model: a plain stack, which runs its children one after the other.
         x: (B, *input_shape); the Jacobian is that of its first sample. Batch norms keep the
             statistics of the whole batch.
         layers: ascending, at least 1.
@@ -35,7 +36,7 @@ def hidden_singular_values(model: nn.Sequential, x: Tensor, layers: Sequence[int
     return np.stack(found)
 
 
-def _frozen(model: nn.Sequential, x: Tensor) -> nn.Sequential:
+def _frozen(model: nn.Module, x: Tensor) -> nn.Module:
     """Return a float64 copy in evaluation mode whose batch norms hold the statistics of `x`."""
     model = copy.deepcopy(model).double().requires_grad_(False)
     norms = [module for module in model.modules() if isinstance(module, _NormBase)]
@@ -47,10 +48,10 @@ def _frozen(model: nn.Sequential, x: Tensor) -> nn.Sequential:
     return model.eval()
 
 
-def _hidden_outputs(model: nn.Sequential, x: Tensor, layers: int) -> list[Tensor]:
+def _hidden_outputs(model: nn.Module, x: Tensor, layers: int) -> list[Tensor]:
     """Return z_1 ... z_(1 + layers), (N, N) each: a row a copy of the sample."""
     outputs: list[Tensor] = []
-    for module in model:
+    for module in model.children():
         x = module(x)
         if not isinstance(module, nn.Linear):
             continue

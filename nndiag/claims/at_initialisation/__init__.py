@@ -1,0 +1,1 @@
+"""Claims about networks before any training; together they take seconds."""
