@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 README = PAGES[0].read_text()
 NEEDS_MORE = re.compile(
-    r"COMMAND|nndiag (diagnose|report|runs( [sce]|$))|"
+    r"COMMAND|nndiag (diagnose|report|runs( [sce]|$)|sweep$)|"
     r"package\.module|\.csv|\.npz|--data \w*(mnist|cifar)|[\[<]|\.\.\."
 )
 
@@ -31,7 +31,7 @@ def read(page: Path) -> str:
 
 
 def slow(command: str) -> bool:
-    return bool(re.search(r"--depth \d{4}|--train \d{3}|nndiag (compare-|sweep)", command))
+    return bool(re.search(r"--depth \d{4}|--train \d{3}|nndiag (compare-|sweep|transfer)", command))
 
 
 def test_two_commands_stand_first() -> None:
