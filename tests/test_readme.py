@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 README = PAGES[0].read_text()
 NEEDS_MORE = re.compile(
-    r"COMMAND|nndiag (diagnose|report|runs( [sce]|$)|sweep$)|"
+    r"COMMAND|nndiag (diagnose|report|runs( [sce]|$)|sweep$|summary$|predict)|"
     r"package\.module|\.csv|\.npz|--data \w*(mnist|cifar)|[\[<]|\.\.\."
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -281,11 +281,20 @@ def loaded(spec: TransferSpec, path: str, *, watch: Watch | None = None) -> Resu
             "rows": rows,
             "images": len(right),
             "test_accuracy": interval([float(right.mean())]),
-            "reading": [],
+            "reading": list(_overlap(saved.trained, saving.trained_on(spec))),
             "interrupted": False,
         },
         version=__version__,
     )
+
+
+def _overlap(trained: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a warning where images that it learnt from may be among those measured with."""
+    if trained["data"] == asked["data"] and trained != asked:
+        yield _(
+            "It was trained with --labels-per-class {labels} --seed {seed}: with others, some of "
+            "these images may be among those that it learnt from."
+        ).format(labels=trained["labels_per_class"], seed=trained["seed"])
 
 
 # -- both --------------------------------------------------------------------------------------

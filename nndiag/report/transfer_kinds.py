@@ -230,7 +230,7 @@ def accuracies(result: Result) -> Iterator[Panel]:
     yield Panel(
         title=_("Accuracy on each domain"),
         down=names,
-        x_name="%",
+        x_name=_("accuracy (%)"),
         lines=[
             Line(
                 x=[100 * number.mean for number in by_domain.values()],
@@ -254,7 +254,7 @@ def by_class(result: Result) -> Iterator[Panel]:
     yield Panel(
         title=_("Accuracy on each class"),
         down=[row["label"] for row in rows],
-        x_name="%",
+        x_name=_("accuracy (%)"),
         lines=[Line(x=accuracy, y=places, dots=True)],
     )
 

@@ -35,6 +35,7 @@ class Saved:
     Attributes:
         model: normalised images (N, 3, S, S) to scores, in evaluation mode.
         code: the lines of plain torch that build it.
+        trained: data, labels a class and seed of the images that it learnt from.
     """
 
     model: nn.Module
@@ -43,6 +44,7 @@ class Saved:
     resize: int
     backbone: str
     code: tuple[str, ...]
+    trained: Mapping[str, Any]
 
     def predict(self, x: Tensor) -> Tensor:
         """Return (N, classes) probabilities of images from 0 to 1."""
@@ -72,7 +74,7 @@ def save(
     code = _code(shape)
     state = _named(shape, code, learner)
     resize = row.resize if image_size == row.crop else image_size
-    facts = {**shape, "classes": list(classes), "resize": resize}
+    facts = {**shape, "classes": list(classes), "resize": resize, "trained": trained_on(spec)}
     metadata = {"format": _FORMAT, "nndiag": json.dumps(facts)}
     try:
         save_file(state, path, metadata=metadata)
@@ -81,6 +83,15 @@ def save(
             _("--save: {path} cannot be written: {reason}").format(path=path, reason=error)
         ) from None
     return {"path": str(path), "code": [*code, _filled(row.name, path)]}
+
+
+def trained_on(spec: TransferSpec) -> dict[str, Any]:
+    """Return what decides which images the first network of a run learns from."""
+    return {
+        "data": spec.data.name,
+        "labels_per_class": spec.labels_per_class[0],
+        "seed": spec.seed,
+    }
 
 
 def load(path: str) -> Saved:
@@ -109,6 +120,7 @@ def load(path: str) -> Saved:
             resize=int(facts["resize"]),
             backbone=str(facts["backbone"]),
             code=code,
+            trained=dict(facts["trained"]),
         )
     except DataError:
         raise

@@ -279,7 +279,9 @@ def test_a_folder_from_training_to_predictions(run_cli: Run, shapes: Path, tmp_p
     assert result["test_accuracy"]["mean"] == pytest.approx(right)
     assert [row["label"] for row in result["rows"]] == ["columns", "rows"]
     assert result["problems"] == ["rows/broken.png: not an image that Pillow reads"]
-    assert "right %" in run_cli("transfer", *few, "--load", str(net)).out
+    done = run_cli("transfer", *few, "--load", str(net))
+    assert "right %" in done.out
+    assert "It was trained" not in done.out
 
     done = run_cli("predict", str(net), str(shapes), "--json", "-")
     predicted = json.loads(done.out)["result"]
@@ -301,7 +303,9 @@ def test_other_classes_than_the_networks(run_cli: Run, shapes: Path, tmp_path: P
     learner, _run, _test = bench.train(transferring.strategy("frozen", bench.block_count), 5, 0)
     saving.save(learner, tuple("56789"), _spec(), str(net), image_size=16)
     arguments = ["transfer", "--load", str(net), "--labels-per-class", "5"]
-    assert run_cli(*arguments).code == 0
+    done = run_cli(*arguments)
+    assert done.code == 0
+    assert "It was trained with --labels-per-class 20 --seed 0" in done.out
     done = run_cli(*arguments, "--classes", "1,2")
     assert (done.code, done.err) == (
         2,

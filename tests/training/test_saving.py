@@ -199,6 +199,7 @@ def test_altered_files_run_nothing(tmp_path: Path, change: dict[str, Any], reaso
     facts = {
         "backbone": "small_cnn", "image_size": 32, "resize": 32, "pooled": True,
         "head": [["Dropout", 0.3], ["Linear", 128, 3]], "classes": list(CLASSES),
+        "trained": {},
     }  # fmt: skip
     metadata = {"format": "nndiag-transfer-1", "nndiag": json.dumps({**facts, **change})}
     save_file(load_file(path), path, metadata=metadata)
