@@ -65,7 +65,7 @@ def flops(backbone: str, image_size: int) -> float:
     """Return the floating-point operations of one image's forward pass (multiply-add: 2)."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    body = backbones.body(backbones.build(backbone, image_size=image_size)).eval().to("meta")
+    body = backbones.body(backbones.outline(backbone, image_size=image_size)).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         body(torch.empty(1, 3, image_size, image_size, device="meta"))
     return float(counter.get_total_flops())

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from nndiag.datasets import images
 from nndiag.datasets.images import TargetImages
@@ -23,7 +23,6 @@ from nndiag.zoo import augmentations, backbones
 _TIMED = 64
 
 Told = Callable[[], None]
-Shift = Callable[[Tensor, torch.Generator], Tensor]
 
 
 def _silent() -> None:
@@ -53,7 +52,11 @@ class TransferBench:
         self._targets: dict[int, TargetImages] = {}
         self._source = ""
         self._problems: set[str] = set()
-        self.block_count = len(backbones.blocks(self.body(0, pretrained=False)))
+        outline = self._headless(backbones.outline(self.row.name, image_size=self.image_size))
+        self.block_count = len(backbones.blocks(outline))
+        with torch.no_grad():
+            shape = 2, 3, self.image_size, self.image_size
+            self._width = outline.eval()(torch.empty(shape, device="meta")).shape[1]
 
     @classmethod
     def of(
@@ -78,11 +81,6 @@ class TransferBench:
             "image_size": self.image_size,
             "epochs": self.spec.epochs,
         }
-
-    def shifted(self, x: Tensor, shift: Shift, generator: torch.Generator) -> Tensor:
-        """Return normalised images as another domain would show them, normalised."""
-        pixels = images.pixels(x.cpu())
-        return images.normalised(shift(pixels, generator)).to(self.device)
 
     def plans(self) -> Iterator[tuple[Strategy, int]]:
         """Yield every strategy, and the control, with every number of labels."""
@@ -168,7 +166,7 @@ class TransferBench:
 
     def _learner(self, target: TargetImages, seed: int, *, pretrained: bool) -> Learner:
         body = self.body(seed, pretrained=pretrained)
-        return Learner(body, backbones.blocks(body), self._head(body, len(target.classes), seed))
+        return Learner(body, backbones.blocks(body), self._head(len(target.classes), seed))
 
     def _tuning(self, seed: int) -> Tuning:
         spec = self.spec
@@ -186,22 +184,23 @@ class TransferBench:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             model = backbones.build(self.row.name, image_size=self.image_size)
-        body = backbones.body(model, pooled=not self.spec.head.startswith("flatten"))
+        body = self._headless(model)
         if pretrained and self.given.state is not None:
             body.load_state_dict(dict(self.given.state))
         return body.to(self.device)
 
-    def _head(self, body: nn.Module, classes: int, seed: int) -> nn.Module:
-        side = self.image_size
-        with torch.no_grad():
-            width = body.eval()(torch.zeros(2, 3, side, side, device=self.device)).shape[1]
+    def _headless(self, model: nn.Module) -> nn.Module:
+        return backbones.body(model, pooled=not self.spec.head.startswith("flatten"))
+
+    def _head(self, classes: int, seed: int) -> nn.Module:
         units = head_units(self.spec.head)
+        dropout = [nn.Dropout(self.spec.dropout)] if self.spec.dropout else []
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            dropout = [nn.Dropout(self.spec.dropout)] if self.spec.dropout else []
             if not units:
-                layers: list[nn.Module] = [*dropout, nn.Linear(width, classes)]
+                layers: list[nn.Module] = [*dropout, nn.Linear(self._width, classes)]
             else:
-                layers = [nn.Linear(width, units), nn.ReLU(), *dropout, nn.Linear(units, classes)]
-            head = layers[0] if len(layers) == 1 else nn.Sequential(*layers)
+                hidden = nn.Linear(self._width, units)
+                layers = [hidden, nn.ReLU(), *dropout, nn.Linear(units, classes)]
+        head = layers[0] if len(layers) == 1 else nn.Sequential(*layers)
         return head.to(self.device)

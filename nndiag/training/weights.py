@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from nndiag import __version__
 from nndiag.datasets import checkpoints
@@ -21,9 +23,6 @@ from nndiag.schema.progress import Watch
 from nndiag.schema.spec_transfer import WEIGHTS
 from nndiag.training import pretraining
 from nndiag.zoo import backbones
-
-#: Parts of torchvision's files that belong to auxiliary classifiers.
-_AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +124,8 @@ def _imagenet(backbone: str, image_size: int, watch: Watch) -> Weights:
     origin = _("ImageNet weights {file} ({top1:g} % on ImageNet)").format(
         file=path.name, top1=row.top1
     )
+    if checkpoints.damaged(path):
+        origin += _("; its checksum is not the published one")
     state = _body_state(_read(path), row.name, image_size, path)
     return Weights(state=state, kind="imagenet", origin=origin)
 
@@ -161,29 +162,27 @@ def _read(path: Path) -> dict[str, Tensor]:
 def _body_state(
     state: Mapping[str, Tensor], backbone: str, image_size: int, path: Path
 ) -> dict[str, Tensor]:
-    """Return the body's part of a state: of a body of ours, or of a whole torchvision network.
+    """Return the body's part of a state: of a body of ours, or of a whole network of torchvision.
 
     Raises:
         DataError: it fits neither.
     """
-    body = backbones.body(backbones.build(backbone, image_size=image_size))
-    names = set(body.state_dict())
-    inner = {name.removeprefix("body."): value for name, value in state.items()}
-    for candidate in (dict(state), inner):
-        if names <= set(candidate):
-            return _fitting(body, {name: candidate[name] for name in names}, path)
-    kept = {n: v for n, v in state.items() if not n.startswith(_AUXILIARY)}
-    classes = 1000
-    for name in ("fc.weight", "classifier.weight", "heads.head.weight", "head.weight"):
-        classes = len(kept[name]) if name in kept else classes
-    model = backbones.build(backbone, classes=classes)
-    _fitting(model, kept, path)
-    return dict(backbones.body(model).state_dict())
+    given = {_today(name): value for name, value in state.items()}
+    model = backbones.build(backbone, image_size=image_size)
+    patch = getattr(model, "patch_size", None)
+    if "encoder.pos_embedding" in given and patch is not None:
+        from torchvision.models.vision_transformer import interpolate_embeddings
 
-
-def _fitting(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+        given = dict(interpolate_embeddings(image_size, patch, OrderedDict(given)))
+    body = backbones.body(model)
+    places = {name: name.removeprefix("body.") for name in body.state_dict()}
+    found = {
+        name: given[place if place in given else name]
+        for name, place in places.items()
+        if place in given or name in given
+    }
     try:
-        module.load_state_dict(dict(state))
+        body.load_state_dict(found)
     except RuntimeError as error:
         problem = str(error).splitlines()[-1].strip()
         raise DataError(
@@ -191,7 +190,13 @@ def _fitting(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> dict
                 path=path, problem=problem
             )
         ) from None
-    return dict(state)
+    return dict(body.state_dict())
+
+
+def _today(name: str) -> str:
+    """Return what a tensor of a file is called today (DataParallel's prefix, old DenseNets)."""
+    name = name.removeprefix("module.")
+    return re.sub(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)", r"\1\2", name)
 
 
 # -- the source task ---------------------------------------------------------------------------
