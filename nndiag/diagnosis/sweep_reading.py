@@ -185,10 +185,16 @@ def _axes(effects: Sequence[Row], spec: SweepSpec) -> Iterator[str]:
     known = [one for one in effects if math.isfinite(one["share"])]
     for one in known:
         if one["share"] >= _MATTERS:
-            yield _(
+            shown = _(
                 "{axis} explains {share} % of the differences: on average over the rest "
                 "{best} is better than {worst} by {gain}."
-            ).format(
+            )
+            unsure = _(
+                "{axis} explains {share} % of the differences, but the lead of {best} over "
+                "{worst}, {gain}, may be luck."
+            )
+            text = shown if one["effect"].low > 0 else unsure
+            yield text.format(
                 axis=one["axis"],
                 share=_percent(one["share"]),
                 best=one["best"],
