@@ -22,13 +22,19 @@ from nndiag.schema.trace import Trace
 from nndiag.training import devices, initial, prediction, short
 from nndiag.zoo import activations, initialisations
 
+#: Statistics that a training is followed by.
+_FOLLOWED = ("output_grad_norm", "saturated_fraction", "update_ratio")
+#: Numbers of a statistic that are kept of the single members of a training.
+_MOST_VALUES = 60_000
+
 
 def run(spec: GradientsSpec, *, watch: Watch | None = None, distributions: bool = False) -> Result:
     """Measure (and with `spec.train` train) the network, compare with theory, diagnose.
 
     Args:
         watch: told about progress.
-        distributions: also record the histogram of every layer's activations, for a figure.
+        distributions: also record what a figure shows beyond the table: the histogram of every
+            layer's activations, and of several seeds each one's training.
 
     Raises:
         UsageError: a name, a file or the device cannot be used.
@@ -49,6 +55,10 @@ def run(spec: GradientsSpec, *, watch: Watch | None = None, distributions: bool 
         )
     if spec.train:
         trained, training = short.train(spec, splits, device, watch)
+        history = _history(trained)
+        if distributions and spec.seeds > 1:
+            history["members"] = _members(trained, spec.seed)
+        training["layers"] = history
         numbers = _after_training(numbers, trained, training, spec)
         findings = _merge(findings, diagnose(trained, context), spec.train)
     cures, tried = [], 0
@@ -172,7 +182,7 @@ def _after_training(
         **_scalars(trace, recurrent),
         **({"time_steps": rows.time_rows(trace)} if recurrent else {}),
         **distributions,
-        "training": training | {"layers": _history(trace)},
+        "training": training,
         "initial": numbers,
     }
 
@@ -183,11 +193,27 @@ def _history(trace: Trace) -> dict[str, Any]:
         "names": [layer.name for layer in trace.layers],
         "steps": trace.steps.tolist(),
     }
-    for name in ("output_grad_norm", "saturated_fraction", "update_ratio"):
+    for name in _FOLLOWED:
         if name in trace.columns:
             with np.errstate(invalid="ignore"):
                 history[name] = trace.columns[name].mean(axis=2).tolist()
     return history
+
+
+def _members(trace: Trace, seed: int) -> dict[str, Any]:
+    """Return the same of each member, (M, S, L), at fewer steps where there are many numbers."""
+    most = max(2, _MOST_VALUES // (len(trace.layers) * trace.members))
+    last = len(trace.steps) - 1
+    kept = np.unique(np.linspace(0, last, min(len(trace.steps), most)).round()).astype(int)
+    return {
+        "seeds": list(range(seed, seed + trace.members)),
+        "steps": trace.steps[kept].tolist(),
+        **{
+            name: trace.columns[name][kept].transpose(2, 0, 1).tolist()
+            for name in _FOLLOWED
+            if name in trace.columns
+        },
+    }
 
 
 def _merge(first: list[Finding], later: list[Finding], steps: int) -> list[Finding]:

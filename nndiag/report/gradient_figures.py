@@ -216,13 +216,27 @@ def _training(training: Mapping[str, Any]) -> Iterator[Panel]:
         ("update_ratio", _("Update / weight while training"), _("update / weight"), True),
     ):
         if len(layers.get("steps", ())) > 1 and layers.get(name):
-            z = [
-                [value if value is None else means([value])[0] for value in row]
-                for row in layers[name]
-            ]
+            members = layers.get("members") or {}
+            heat = Heat(
+                steps=layers["steps"],
+                names=layers["names"],
+                z=[
+                    [None if value is None else means([value])[0] for value in row]
+                    for row in layers[name]
+                ],
+                unit=unit,
+                log=log,
+                members={
+                    _("seed {seed}").format(seed=seed): table
+                    for seed, table in zip(
+                        members.get("seeds", ()), members.get(name, ()), strict=True
+                    )
+                },
+                member_steps=members.get("steps", ()),
+            )
             yield Panel(
                 title=label,
                 x_name=_("step"),
                 y_name=_("layer (input at the top)"),
-                heat=Heat(steps=layers["steps"], names=layers["names"], z=z, unit=unit, log=log),
+                heat=heat,
             )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -111,6 +111,8 @@ class Heat:
         unit: what z is.
         log: colours by decade.
         across: names of the places along x, where they are not steps.
+        members: by name the same of each network that z is the mean of, (S', L) at
+            `member_steps`, which are some of the steps.
     """
 
     steps: Sequence[float]
@@ -119,11 +121,17 @@ class Heat:
     unit: str = ""
     log: bool = False
     across: Sequence[str] = ()
+    members: Mapping[str, Any] = field(default_factory=dict)
+    member_steps: Sequence[float] = ()
 
     @property
     def table(self) -> np.ndarray:
         """The (S, L) values, NaN where nothing can be drawn."""
-        rows = [[np.nan if value is None else value for value in row] for row in self.z]
+        return self.drawable(self.z)
+
+    def drawable(self, z: Any) -> np.ndarray:
+        """Return the values of a table such as z, NaN where nothing can be drawn."""
+        rows = [[np.nan if value is None else value for value in row] for row in z]
         table = np.asarray(rows, dtype=float)
         drawable = np.isfinite(table) & ((table > 0) | (not self.log))
         return np.where(drawable, table, np.nan)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 RunCli = Callable[..., Any]
@@ -205,3 +206,17 @@ def test_no_optimizer_without_training(python: Callable[..., Any]) -> None:
         "sys.exit(code or int('torch._dynamo' in sys.modules))"
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_figure_has_the_training_of_each_seed(
+    run_json: Callable[[str], dict[str, Any]], tmp_path: Path
+) -> None:
+    arguments = "--depth 3 --width 8 --act tanh --train 4 --seeds 2 --seed 5"
+    assert "members" not in run_json(arguments)["result"]["training"]["layers"]
+    drawn = run_json(f"{arguments} --report {tmp_path / 'page.html'}")
+    history = drawn["result"]["training"]["layers"]
+    members = history["members"]
+    assert (members["seeds"], members["steps"]) == ([5, 6], history["steps"])
+    first, second = (np.array(one) for one in members["output_grad_norm"])
+    np.testing.assert_allclose((first + second) / 2, history["output_grad_norm"])
+    assert not np.allclose(first, second)

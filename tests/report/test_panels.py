@@ -66,7 +66,7 @@ def test_a_map_of_a_training_is_also_a_chart_with_a_slider() -> None:
     )
     film, still = charts.charts(Panel(title="norm", heat=heat), "figure")
     assert film.steps == [0, 10, 20]
-    assert film.drawing["film"] == [[1, 2], [None, 4], [5, None]]
+    assert film.drawing["film"] == [[[1, 2], [None, 4], [5, None]]]
     assert still.summary == film.summary == "2 layers over 20 steps; least 1.00, greatest 5.00."
 
 
@@ -94,3 +94,22 @@ def test_distributions_are_strips_or_curves() -> None:
     (trace,) = chart(panel).drawing["data"]
     assert trace["x"] == [0.5, 1.5]
     assert trace["y"] == [0.25, 0.75]
+
+
+def test_each_network_of_a_training_has_its_curve() -> None:
+    heat = Heat(
+        steps=[0, 10, 20],
+        names=["fc1", "fc2"],
+        z=[[1, 2], [3, 4], [5, 6]],
+        members={"seed 0": [[0.5, 1], [4, 5]], "seed 1": [[1.5, 3], [6, 7]]},
+        member_steps=[0, 20],
+    )
+    film, _still = charts.charts(Panel(title="norm", heat=heat), "figure")
+    assert film.steps == [0, 20]
+    assert film.drawing["film"] == [[[1, 2], [5, 6]], [[0.5, 1], [4, 5]], [[1.5, 3], [6, 7]]]
+    assert [(t.label, t.traces) for t in film.toggles] == [
+        ("mean", [0]),
+        ("seed 0", [1]),
+        ("seed 1", [2]),
+    ]
+    assert [trace["y"] for trace in film.drawing["data"]] == [[5, 6], [4, 5], [6, 7]]

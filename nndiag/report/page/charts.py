@@ -12,7 +12,7 @@ import numpy as np
 
 from nndiag.locales import _
 from nndiag.report import style
-from nndiag.report.numbers import place
+from nndiag.report.numbers import place as place_text
 from nndiag.report.page import describing
 from nndiag.report.panels import Heat, Heights, Line, Panel, Strip
 
@@ -283,7 +283,10 @@ def _short(table: Any) -> list[list[float | None]]:
 
 def _kept(heat: Heat) -> np.ndarray:
     """Return the rows of a map that a page holds: evenly spaced, first and last among them."""
-    count = len(heat.steps)
+    return _evenly(len(heat.steps))
+
+
+def _evenly(count: int) -> np.ndarray:
     return np.unique(np.linspace(0, count - 1, min(count, _MOST_STEPS)).round()).astype(int)
 
 
@@ -324,29 +327,44 @@ def _map(panel: Panel, heat: Heat, anchor: str) -> Chart:
 
 
 def _film(panel: Panel, heat: Heat, anchor: str) -> Chart:
-    kept = _kept(heat)
-    table = heat.table[kept]
-    low, high = float(np.nanmin(table)), float(np.nanmax(table))
+    """Return the curves by layer at the last step, and what they are at the others."""
+    kept, tables = _kept(heat), {}
+    if not heat.members:
+        tables[""] = heat.table[kept]
+    else:
+        rows = _evenly(len(heat.member_steps))
+        kept = np.searchsorted(heat.steps, [heat.member_steps[row] for row in rows])
+        tables = {_("mean"): heat.table[kept]}
+        tables |= {name: heat.drawable(z)[rows] for name, z in heat.members.items()}
+    values = np.concatenate([table.ravel() for table in tables.values()])
     figure = _empty(
         Panel(title="", x_name=_("layer (input at the left)"), y_name=heat.unit, log_y=heat.log)
     )
-    if heat.log:
-        figure.update_yaxes(range=[np.floor(np.log10(low)), np.ceil(np.log10(high))])
-    else:
-        figure.update_yaxes(range=[min(0.0, low), 1.05 * max(high, 1e-9)])
-    layers = list(range(1, len(heat.names) + 1))
-    last = Line(x=layers, y=table[-1].tolist(), points=list(heat.names))
-    _add_line(figure, last, sideways=False)
+    figure.update_yaxes(range=_ends(float(np.nanmin(values)), float(np.nanmax(values)), heat.log))
+    layers, toggles = list(range(1, len(heat.names) + 1)), []
+    for place, (name, table) in enumerate(tables.items()):
+        line = Line(x=layers, y=table[-1].tolist(), name=name, points=heat.names, colour=place)
+        _add_line(figure, line, sideways=False)
+        if name:
+            toggles.append(_toggle(line, [place]))
+    steps = [heat.steps[row] for row in kept]
     return Chart(
         anchor=anchor,
         title=_("{title}, step by step").format(title=panel.title),
         summary=describing.of_heat(heat),
         height=_HEIGHT,
-        toggles=(),
-        steps=[heat.steps[place] for place in kept],
+        toggles=toggles,
+        steps=steps,
         drawing={
             **_drawing(figure),
-            "film": _short(table),
-            "steps": [place(heat.steps[row]) for row in kept],
+            "film": [_short(table) for table in tables.values()],
+            "steps": [place_text(step) for step in steps],
         },
     )
+
+
+def _ends(low: float, high: float, log: bool) -> list[float]:
+    """Return the ends of an axis that stays as it is at every step."""
+    if log:
+        return [float(np.floor(np.log10(low))), float(np.ceil(np.log10(high)))]
+    return [min(0.0, low), 1.05 * max(high, 1e-9)]

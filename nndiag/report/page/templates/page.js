@@ -123,10 +123,10 @@
     slider.value = place;
     slider.setAttribute("aria-valuetext", said);
     figure.querySelector("output").textContent = said;
-    const line = drawings[figure.id].data.at(-1);
-    line.y = film[place];
+    const shown = film.map((curve) => curve[place]);
+    shown.forEach((y, trace) => { drawings[figure.id].data[trace].y = y; });
     const plot = figure.querySelector(".plot");
-    if (plot.dataset.drawn) Plotly.restyle(plot, { y: [film[place]] }, [plot.data.length - 1]);
+    if (plot.dataset.drawn) Plotly.restyle(plot, { y: shown }, [...film.keys()]);
   }
 
   function play(button) {
