@@ -14,7 +14,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 README = PAGES[0].read_text()
 NEEDS_MORE = re.compile(
     r"COMMAND|nndiag (diagnose|report|runs( [sce]|$)|sweep$|summary$|predict)|"
-    r"package\.module|\.csv|\.npz|--data \w*(mnist|cifar)|[\[<]|\.\.\."
+    r"package\.module|\.csv|\.npz|--save|\.safetensors|--data \w*(mnist|cifar)|[\[<]|\.\.\."
 )
 
 

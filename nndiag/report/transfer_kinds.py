@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
-from nndiag.locales import _
+from nndiag.locales import _, localised
 from nndiag.report.columns import Column, body, fit, heading
 from nndiag.report.glyphs import Glyphs, glyphs_for
 from nndiag.report.numbers import count, duration, percent, widest
@@ -149,10 +149,9 @@ def _gain(method: str, glyphs: Glyphs) -> Callable[[Row], str]:
 
     def cell(line: Row) -> str:
         gain: Interval = line[method]["gain"]
+        half = 50 * (gain.high - gain.low)
         star = "*" if gain.sure else " "
-        half = percent((gain.high - gain.low) / 2)
-        sign = "+" if gain.mean > 0 else "-" if gain.mean < 0 else ""
-        return f"{sign}{percent(abs(gain.mean))} {glyphs.plus_minus}{half}{star}"
+        return localised(f"{100 * gain.mean:+.1f} {glyphs.plus_minus}{half:.1f}{star}")
 
     return cell
 
