@@ -43,6 +43,7 @@ def reading(rows: Sequence[Row]) -> list[str]:
             sentences.append(_architecture(alike["frozen"], alike["random"]))
         if "gradual" in alike and "finetune" in alike:
             sentences.append(_gradual(alike["gradual"], alike["finetune"]))
+    sentences += _fewer_labels(rows)
     by_layer = [row for row in rows if row["first_frozen"] is not None]
     if by_layer:
         sentences.append(_by_layer(by_layer))
@@ -71,11 +72,41 @@ def _against_scratch(row: Row) -> str:
         ]
         if what:
             parts.append(text.format(what=", ".join(what)))
-    if same:
+    if not sure:
+        parts = [_("no measurable difference")]
+    elif same:
         parts.append(_("no measurable difference in {what}").format(what=", ".join(same)))
     return _("{strategy}, {labels} labels a class, against scratch: {parts}.").format(
         strategy=row["strategy"], labels=row["labels_per_class"], parts="; ".join(parts)
     )
+
+
+def _fewer_labels(rows: Sequence[Row]) -> list[str]:
+    """Say how many labels scratch needs for what fine-tuning reaches with fewer."""
+    tuned, scratch = (
+        sorted(
+            (row for row in rows if row["strategy"] == name),
+            key=lambda row: row["labels_per_class"],
+        )
+        for name in ("finetune", "scratch")
+    )
+    if len(scratch) < 2 or not tuned:
+        return []
+    few, reached = tuned[0]["labels_per_class"], tuned[0]["test_accuracy"].mean
+    enough = [row for row in scratch if row["test_accuracy"].mean >= reached]
+    if enough:
+        text = _(
+            "With {few} labels a class fine-tuning reaches {reached:.1%}, for which scratch needs "
+            "about {many} labels."
+        )
+        many = enough[0]["labels_per_class"]
+    else:
+        text = _(
+            "With {few} labels a class fine-tuning reaches {reached:.1%}; scratch does not, even "
+            "with {many} labels."
+        )
+        many = scratch[-1]["labels_per_class"]
+    return [text.format(few=few, reached=reached, many=many)]
 
 
 def _by_layer(rows: Sequence[Row]) -> str:

@@ -7,19 +7,20 @@ from typing import Any
 
 from nndiag.locales import _
 from nndiag.report import (
-    claims,
     boundary,
+    claims,
     comparison_figures,
     depth_limit,
     generalisation_figures,
     gradient_figures,
     predictions,
     principle_figures,
+    quiz,
     run_figures,
     summary,
     sweep_figures,
     trajectories,
-    transfer,
+    transfer_figures,
     variant_figures,
 )
 from nndiag.report.keys import key_words
@@ -36,12 +37,13 @@ DRAWINGS: dict[str, Callable[[Result], Iterator[Panel]]] = {
     **principle_figures.DRAWINGS,
     **generalisation_figures.DRAWINGS,
     **boundary.DRAWINGS,
+    **quiz.DRAWINGS,
     "summary": summary.panels,
     "depth-limit": depth_limit.panels,
     "reproduce": claims.panels,
     "predict": predictions.panels,
     "sweep": sweep_figures.sweep,
-    **transfer.DRAWINGS,
+    **transfer_figures.DRAWINGS,
     **variant_figures.DRAWINGS,
 }
 _TITLES = {"gradients": gradient_figures.title, "diagnose": run_figures.title}

@@ -1,4 +1,4 @@
-"""What `nndiag transfer` prints, and the panels that it draws."""
+"""What `nndiag transfer` prints."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from nndiag.report.columns import Column, body, fit, heading
 from nndiag.report.curves import Curve, Plot
 from nndiag.report.glyphs import Glyphs, glyphs_for
 from nndiag.report.numbers import compact, count, duration, percent
-from nndiag.report.panels import Line, Panel
 from nndiag.report.prose import labelled, sentence
+from nndiag.report.transfer_figures import by_labels
 from nndiag.schema.result import Interval, Result
 
 Row = Mapping[str, Any]
@@ -175,21 +175,12 @@ def _curves(found: Mapping[str, Any], width: int, glyphs: Glyphs) -> Iterator[Te
 def _budget(found: Mapping[str, Any], width: int, glyphs: Glyphs) -> Iterator[Text]:
     curves = [
         Curve(name, x, [100 * number.mean for number in y])
-        for name, x, y in _by_labels(found["rows"])
+        for name, x, y in by_labels(found["rows"])
     ]
     if curves:
         yield Text()
         plot = Plot(curves=curves, title=_("Test accuracy (%)"), x_name=_("labels a class"))
         yield from plot.lines(width, ascii_only=glyphs.ascii_only)
-
-
-def _by_labels(rows: Sequence[Row]) -> Iterator[tuple[str, list[float], list[Interval]]]:
-    """Yield strategy, numbers of labels and accuracies where there are several numbers."""
-    for name in dict.fromkeys(row["strategy"] for row in rows):
-        of_name = [row for row in rows if row["strategy"] == name]
-        if len(of_name) > 1:
-            x = [row["labels_per_class"] for row in of_name]
-            yield name, x, [row["test_accuracy"] for row in of_name]
 
 
 def _moved(found: Mapping[str, Any], width: int, glyphs: Glyphs) -> Iterator[Text]:
@@ -233,80 +224,3 @@ def _closing(found: Mapping[str, Any], width: int, glyphs: Glyphs) -> Iterator[T
         notes.append(_("Interrupted: only what was complete is shown."))
     for note in notes:
         yield from sentence(glyphs.text(note), width, style="yellow")
-
-
-# -- figures -----------------------------------------------------------------------------------
-
-
-def panels(result: Result) -> Iterator[Panel]:
-    """Yield learning curves, accuracy by labels, movement of blocks; or what the kind shows."""
-    if "load" in result.spec or result.spec["kind"] != "inductive":
-        yield from transfer_kinds.panels(result)
-        return
-    found = result.result
-    for labels in dict.fromkeys(one["labels_per_class"] for one in found["curves"]):
-        yield Panel(
-            title=_("Validation accuracy, {labels} labels a class").format(labels=labels),
-            x_name=_("epoch"),
-            y_name=_("accuracy (%)"),
-            y_limits=(-3, 103),
-            lines=[
-                _band(one["strategy"], range(len(one["accuracy"])), one["accuracy"], place)
-                for place, one in enumerate(
-                    one for one in found["curves"] if one["labels_per_class"] == labels
-                )
-            ],
-        )
-    several = list(_by_labels(found["rows"]))
-    if several:
-        yield Panel(
-            title=_("Test accuracy against labels"),
-            x_name=_("labels a class"),
-            y_name=_("accuracy (%)"),
-            y_limits=(-3, 103),
-            log_x=True,
-            lines=[_band(name, x, y, place) for place, (name, x, y) in enumerate(several)],
-        )
-    names = list(dict.fromkeys(one["block"] for one in found["blocks"]))
-    free = list(dict.fromkeys(one["strategy"] for one in found["blocks"]))
-    if names:
-        first = found["blocks"][0]["labels_per_class"]
-        yield Panel(
-            title=_("How far each block moved"),
-            ticks=names,
-            x_name=_("block"),
-            y_name=_("norm of the change / norm of the start"),
-            log_y=True,
-            lines=[
-                Line(
-                    x=[names.index(one["block"]) + 1 for one in of_one],
-                    y=[one["moved"].mean for one in of_one],
-                    low=[one["moved"].low for one in of_one],
-                    high=[one["moved"].high for one in of_one],
-                    name=strategy,
-                    colour=place,
-                )
-                for place, strategy in enumerate(free)
-                for of_one in (
-                    [
-                        one
-                        for one in found["blocks"]
-                        if one["strategy"] == strategy and one["labels_per_class"] == first
-                    ],
-                )
-            ],
-        )
-
-
-def _band(name: str, x: Sequence[float], y: Sequence[Interval], place: int) -> Line:
-    return Line(
-        x=list(x),
-        y=[100 * number.mean for number in y],
-        low=[100 * number.low for number in y],
-        high=[100 * number.high for number in y],
-        name=name,
-        colour=place,
-    )
-
-
-DRAWINGS = {"transfer": panels}

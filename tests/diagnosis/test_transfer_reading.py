@@ -93,5 +93,17 @@ def test_by_layer_says_where_accuracy_falls() -> None:
 def test_one_seed_is_no_evidence() -> None:
     one, base = row("finetune", (0.9, 0.3, 0.9)), row("scratch", (0.2, 0.1, 0.5))
     texts = reading([base, {**one, "gain": gains(one, base)}])
-    assert "no measurable difference in start, early slope (an epoch), final" in texts[0]
+    assert texts[0] == "finetune, 20 labels a class, against scratch: no measurable difference."
     assert texts[1] == "One seed shows no spread: differences of any size may be chance."
+
+
+def test_a_budget_of_labels_is_put_in_labels() -> None:
+    few = {"labels_per_class": 5}
+    scratch = [{**row("scratch", (0, 0, 0.5)), **few}, row("scratch", (0, 0, 0.9))]
+    tuned = [{**row("finetune", (0, 0, 0.8)), **few}, row("finetune", (0, 0, 0.95))]
+    texts = reading([*scratch, *tuned])
+    assert texts[0] == (
+        "With 5 labels a class fine-tuning reaches 80.0%, for which scratch needs about 20 labels."
+    )
+    (text, *_rest) = reading([*scratch[:1], {**scratch[1], **row("scratch", (0, 0, 0.7))}, *tuned])
+    assert text.endswith("scratch does not, even with 20 labels.")
