@@ -108,7 +108,7 @@ def test_each_network_of_a_training_has_its_curve() -> None:
     assert film.steps == [0, 20]
     assert film.drawing["film"] == [[[1, 2], [5, 6]], [[0.5, 1], [4, 5]], [[1.5, 3], [6, 7]]]
     assert [(t.label, t.traces) for t in film.toggles] == [
-        ("mean", [0]),
+        ("mean of all", [0]),
         ("seed 0", [1]),
         ("seed 1", [2]),
     ]

@@ -334,7 +334,7 @@ def _film(panel: Panel, heat: Heat, anchor: str) -> Chart:
     else:
         rows = _evenly(len(heat.member_steps))
         kept = np.searchsorted(heat.steps, [heat.member_steps[row] for row in rows])
-        tables = {_("mean"): heat.table[kept]}
+        tables = {_("mean of all"): heat.table[kept]}
         tables |= {name: heat.drawable(z)[rows] for name, z in heat.members.items()}
     values = np.concatenate([table.ravel() for table in tables.values()])
     figure = _empty(
