@@ -52,14 +52,14 @@ def setting_text(value: Any) -> str:
     return compact(value) if isinstance(value, float) else str(value)
 
 
-def level_text(label: str) -> str:
-    """Return the label of a value, or of a range of values, with numbers of three digits."""
+def level_text(label: str, digits: int = 3) -> str:
+    """Return the label of a value, or of a range of values, with numbers of few digits."""
     low, dots, high = label.partition("..")
-    return dots.join(_short(part) for part in ((low, high) if dots else (low,)))
+    return dots.join(_short(part, digits) for part in ((low, high) if dots else (low,)))
 
 
-def _short(text: str) -> str:
+def _short(text: str, digits: int) -> str:
     try:
-        return text if text.isdigit() else compact(float(text))
+        return text if text.isdigit() else compact(float(text), digits)
     except ValueError:
         return text

@@ -18,6 +18,8 @@ _MOST_ROWS = 20
 _MOST_PATHS = 60
 #: Values of an axis that are all named; of more the ends are.
 _MOST_NAMES = 10
+#: Names of three digits that stand beside each other.
+_FEW_TICKS = 6
 #: A numeric axis whose ends differ by this factor is divided by ratios.
 _WIDE = 50
 
@@ -28,10 +30,10 @@ def sweep(result: Result) -> Iterator[Panel]:
     if not found["rows"]:
         return
     yield _best(found)
-    if len(found["marginals"]) > 1:
-        yield _parallel(found)
     if found["heat"] is not None:
         yield _heat(found)
+    if len(found["marginals"]) > 1:
+        yield _parallel(found)
     for effect in found["marginals"]:
         yield _effect(effect, found["metric"])
 
@@ -49,10 +51,11 @@ def _best(found: Row) -> Panel:
     rows, metric = found["rows"][:_MOST_ROWS], found["metric"]
     mean, low, high = zip(*_intervals([row[metric] for row in rows], metric), strict=True)
     places = list(range(1, len(rows) + 1))
+    names = [axis["name"] for axis in found["axes"] if axis["name"] in rows[0]]
     return Panel(
-        title=_("Best configurations"),
+        title=_("The best ({axes})").format(axes=", ".join(names)),
         lines=[Line(x=mean, y=places, low=low, high=high, dots=True)],
-        down=[row["label"] for row in rows],
+        down=[", ".join(setting_text(row[name]) for name in names) for row in rows],
         x_name=_("{metric}, 95 % interval").format(metric=metric_title(metric)),
     )
 
@@ -63,15 +66,19 @@ def _effect(effect: Row, metric: str) -> Panel:
     return Panel(
         title=_("{axis}, mean over the rest").format(axis=effect["axis"]),
         lines=[Line(x=list(range(1, len(rows) + 1)), y=mean, low=low, high=high, dots=True)],
-        ticks=[level_text(row["label"]) for row in rows],
+        ticks=_ticks([row["label"] for row in rows]),
         x_name=effect["axis"],
         y_name=metric_title(metric),
     )
 
 
+def _ticks(labels: Sequence[str]) -> list[str]:
+    return [level_text(label, 3 if len(labels) <= _FEW_TICKS else 2) for label in labels]
+
+
 def _heat(found: Row) -> Panel:
     heat, metric = found["heat"], found["metric"]
-    across, down = ([level_text(label) for label in heat[f"{name}_labels"]] for name in "xy")
+    across, down = (_ticks(heat[f"{name}_labels"]) for name in "xy")
     cells = heat[metric]
     return Panel(
         title=_("{metric} by {y} and {x}").format(
