@@ -70,7 +70,10 @@ def _header(result: Result, width: int, glyphs: Glyphs) -> Lines:
 
 
 def _plan(found: Row, spec: Mapping[str, Any]) -> str:
-    configurations = _("{count} configurations").format(count=count(len(found["rows"])))
+    asked = len(found["rows"])
+    if not spec["halving"]:
+        asked = found["planned"] // (spec["seeds"] * (spec["folds"] or 1))
+    configurations = _("{count} configurations").format(count=count(asked))
     parts = [configurations, _("{count} seeds").format(count=count(spec["seeds"]))]
     if spec["samples"] is not None:
         parts[0] = _("{configurations} at random").format(configurations=configurations)
