@@ -84,17 +84,8 @@ def load(
         UsageError: unknown class.
         DataError: as `layout`; a class has too few images.
     """
-    found = layout(root, classes)
-    files = {
-        (part, name): image_files.below(place)
-        for part, places in found.parts.items()
-        for name, place in places.items()
-    }
-    if not any(files.values()):
-        raise DataError(_("--data: there are no images in '{path}'").format(path=root))
+    found, files = listed(root, labels_per_class, classes)
     need = _needed(found, labels_per_class, image_size)
-    for key, paths in files.items():
-        _check_enough(key, len(paths), labels_per_class, found)
     pools, problems = _read(files, need, found.root, image_size, resize, seed, watch)
     for key, pool in pools.items():
         _check_enough(key, len(pool), labels_per_class, found)
@@ -109,6 +100,27 @@ def load(
         ),
         problems=(*found.problems, *problems),
     )
+
+
+def listed(
+    root: Path, labels_per_class: int, classes: Sequence[str] | None = None
+) -> tuple[Layout, dict[tuple[str, str], list[Path]]]:
+    """Return the layout and the files of each part and class; reads no image.
+
+    Raises:
+        UsageError, DataError: as `load`.
+    """
+    found = layout(root, classes)
+    files = {
+        (part, name): image_files.below(place)
+        for part, places in found.parts.items()
+        for name, place in places.items()
+    }
+    if not any(files.values()):
+        raise DataError(_("--data: there are no images in '{path}'").format(path=root))
+    for key, paths in files.items():
+        _check_enough(key, len(paths), labels_per_class, found)
+    return found, files
 
 
 def layout(root: Path, classes: Sequence[str] | None = None) -> Layout:

@@ -108,6 +108,26 @@ def load(
     return _downloaded(spec, labels_per_class, image_size, seed, watch)
 
 
+def check(spec: ImageDataSpec, labels_per_class: int, watch: Watch | None = None) -> None:
+    """Find what is wrong with the data before anything long is done; downloads what is missing.
+
+    Raises:
+        UsageError, DataError: as `load`.
+    """
+    image_sources.check(spec)
+    if spec.name.startswith(image_sources.FOLDER):
+        from nndiag.datasets import folder
+
+        place = image_sources.folder(spec.name.removeprefix(image_sources.FOLDER))
+        folder.listed(place, labels_per_class, spec.classes)
+    elif spec.name == "digits":
+        _digits(spec, labels_per_class, 8, seed=0)
+    else:
+        from nndiag.datasets import vision
+
+        vision.fetched(spec.name, spec.root, watch)
+
+
 def _digits(spec: ImageDataSpec, count: int, image_size: int, seed: int) -> TargetImages:
     grey, labels = embedded.read()
     wanted = _chosen(spec.classes or _USUAL_DIGITS, [str(digit) for digit in range(10)])

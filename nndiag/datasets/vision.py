@@ -54,11 +54,7 @@ def load(
     Raises:
         DataError: neither there nor reachable (names what to put where), or damaged.
     """
-    from torchvision import datasets
-
-    kind = getattr(datasets, CLASSES[name])
-    folder = data_root(root)
-    fetch.complete(kind, folder, name, progress)
+    kind, folder = fetched(name, root, progress)
     x, y, classes = _read(kind, folder, name, train=True)
     x_test, y_test, _classes = _read(kind, folder, name, train=False)
     parts = stratified(y, _TRAINING_SHARE, seed)
@@ -77,6 +73,20 @@ def load(
         ),
         scaling=scaling,
     )
+
+
+def fetched(name: str, root: str | None, progress: Watch | None = None) -> tuple[Any, Path]:
+    """Return torchvision's class of a set and the folder that holds its files, all of them.
+
+    Raises:
+        DataError: as `load`.
+    """
+    from torchvision import datasets
+
+    kind = getattr(datasets, CLASSES[name])
+    folder = data_root(root)
+    fetch.complete(kind, folder, name, progress)
+    return kind, folder
 
 
 def _read(

@@ -62,10 +62,14 @@ class TransferBench:
     def of(
         cls, spec: TransferSpec, watch: Watch, device: torch.device | None = None
     ) -> TransferBench:
-        """Find the weights (a pre-training, where there are none yet) and return the bench."""
+        """Find the weights (a pre-training, where there are none yet) and return the bench.
+
+        The data are looked at first: nobody waits for a pre-training to learn of a wrong folder.
+        """
         device = device or devices.resolve(spec.device)
         sizes = image_size(spec, own=False), image_size(spec, own=True)
         with distributed.first_on_machine():
+            images.check(spec.data, max(spec.labels_per_class), watch)
             given = weights.find(spec.weights, spec.backbone, sizes, device, watch)
         return cls(spec, given, device)
 

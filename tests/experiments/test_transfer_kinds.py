@@ -16,6 +16,7 @@ from torch import nn
 
 from nndiag.datasets import domains, embedded, images
 from nndiag.experiments import transfer_kinds
+from nndiag.schema.errors import DataError
 from nndiag.schema.progress import Silent
 from nndiag.schema.result import Result, interval
 from nndiag.schema.spec_transfer import ImageDataSpec, TransferSpec
@@ -295,6 +296,21 @@ def test_a_class_with_too_few_images(run_cli: Run, shapes: Path) -> None:
         "nndiag: --labels-per-class: class 'columns' has 24 images; 30 for training and at least "
         "4 to measure with are needed"
     )
+
+
+@pytest.mark.parametrize("data", ["folder", "digits", "mnist"])
+def test_wrong_data_is_found_before_a_pre_training(
+    shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_network: None, data: str
+) -> None:
+    from nndiag.training import transfer_bench
+
+    def never(*_arguments: Any) -> None:
+        pytest.fail("weights were looked for first")
+
+    monkeypatch.setattr(transfer_bench.weights, "find", never)
+    spec = ImageDataSpec(name=f"folder:{shapes}" if data == "folder" else data, root=str(tmp_path))
+    with pytest.raises(DataError, match=r"500 for training|files are not all in"):
+        TransferBench.of(TransferSpec(data=spec, labels_per_class=(5, 500)), Silent())
 
 
 def test_other_classes_than_the_networks(run_cli: Run, shapes: Path, tmp_path: Path) -> None:
