@@ -194,18 +194,10 @@ def _checked(name: str) -> str:
 
 def _check_files(spec: TransferSpec, load: Path | None) -> None:
     from nndiag.datasets import image_sources
-    from nndiag.schema.spec_transfer import WEIGHTS
     from nndiag.zoo import backbones
 
     image_sources.check(spec.data)
-    if spec.weights not in WEIGHTS and not Path(spec.weights).expanduser().is_file():
-        raise UsageError(
-            _("--weights: '{asked}' is neither a file nor one of {known}").format(
-                asked=spec.weights, known=", ".join(WEIGHTS)
-            )
-        )
-    if spec.weights == "imagenet" and not backbones.row(spec.backbone).file:
-        raise UsageError(_("--weights imagenet: {name} has none").format(name=spec.backbone))
+    backbones.check_weights(spec.weights, spec.backbone)
     if load is not None and not load.is_file():
         raise UsageError(_("--load: there is no file '{path}'").format(path=load))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nndiag.locales import _
+from nndiag.locales import _, localised
 from nndiag.schema.result import Interval, interval
 
 Row = Mapping[str, Any]
@@ -96,17 +96,17 @@ def _fewer_labels(rows: Sequence[Row]) -> list[str]:
     enough = [row for row in scratch if row["test_accuracy"].mean >= reached]
     if enough:
         text = _(
-            "With {few} labels a class fine-tuning reaches {reached:.1%}, for which scratch needs "
+            "With {few} labels a class fine-tuning reaches {reached} %, for which scratch needs "
             "about {many} labels."
         )
         many = enough[0]["labels_per_class"]
     else:
         text = _(
-            "With {few} labels a class fine-tuning reaches {reached:.1%}; scratch does not, even "
+            "With {few} labels a class fine-tuning reaches {reached} %; scratch does not, even "
             "with {many} labels."
         )
         many = scratch[-1]["labels_per_class"]
-    return [text.format(few=few, reached=reached, many=many)]
+    return [text.format(few=few, reached=localised(f"{100 * reached:.1f}"), many=many)]
 
 
 def _by_layer(rows: Sequence[Row]) -> str:
@@ -142,7 +142,7 @@ def _architecture(frozen: Row, random: Row) -> str:
         )
     return text.format(
         labels=frozen["labels_per_class"],
-        random=f"{100 * random['test_accuracy'].mean:.1f} %",
+        random=localised(f"{100 * random['test_accuracy'].mean:.1f} %"),
         points=_points(gain),
     )
 
@@ -160,7 +160,9 @@ def _gradual(gradual: Row, finetune: Row) -> str:
 
 def _points(gain: Interval) -> str:
     half = 100 * (gain.high - gain.mean)
-    return _("{mean:+.1f} ±{half:.1f} points").format(mean=100 * gain.mean, half=half)
+    return _("{mean} ±{half} points").format(
+        mean=localised(f"{100 * gain.mean:+.1f}"), half=localised(f"{half:.1f}")
+    )
 
 
 def _name(name: str) -> str:

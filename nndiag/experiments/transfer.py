@@ -22,6 +22,8 @@ from nndiag.training.transferring import Strategy, Transferred
 
 #: Epochs over which the early slope is taken.
 EARLY = 3
+#: Seconds from which a user would rather hear of a faster way.
+_LONG = 600
 
 
 @dataclass(kw_only=True)
@@ -87,6 +89,10 @@ def _try_all(
     watch.stage(_("measuring the speed of {name}").format(name=bench.row.name), 1)
     seconds = bench.seconds(plans)
     what = _("{count} trainings (epochs)").format(count=len(plans) * spec.seeds)
+    if seconds > _LONG and bench.image_size > 2 * bench.row.least:
+        what += _("; smaller images, such as --image-size {size}, are faster").format(
+            size=max(bench.row.small_images, 64)
+        )
     watch.stage(what, len(plans) * spec.seeds * spec.epochs, seconds=seconds)
     for how, labels in plans:
         tried.append(_Tried(how=how, labels=labels))

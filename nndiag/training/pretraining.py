@@ -27,6 +27,8 @@ from nndiag.zoo import backbones, schedules
 _WORK, _FEWEST, _MOST = 1.6e13, 9_600, 64_000
 _BATCH, _SMALL_BATCH = 64, 32
 _HELD_OUT = 1_000
+#: Batches that an estimate is made from.
+TIMED = 6
 _SGD_RATE, _ADAM_RATE, _LARGE_ADAM_RATE = 0.1, 1e-2, 5e-4
 
 
@@ -71,11 +73,17 @@ def flops(backbone: str, image_size: int) -> float:
     return float(counter.get_total_flops())
 
 
-def estimate(how: Recipe, device: torch.device) -> float:
-    """Return the seconds that a pre-training will take, from a few batches of it."""
+def estimate(
+    how: Recipe, device: torch.device, told: Callable[[int], None] = lambda done: None
+) -> float:
+    """Return the seconds that a pre-training will take, from `TIMED` batches of it."""
     ends: list[float] = []
-    few = replace(how, batches=6)
-    pretrain(few, device, told=lambda done: ends.append(time.perf_counter()), measured=False)
+
+    def note(done: int) -> None:
+        ends.append(time.perf_counter())
+        told(done)
+
+    pretrain(replace(how, batches=TIMED), device, told=note, measured=False)
     return median(later - earlier for earlier, later in pairwise(ends)) * how.batches
 
 

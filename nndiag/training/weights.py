@@ -17,10 +17,9 @@ from torch import Tensor
 
 from nndiag import __version__
 from nndiag.datasets import checkpoints
-from nndiag.locales import _
+from nndiag.locales import _, localised
 from nndiag.schema.errors import DataError
 from nndiag.schema.progress import Watch
-from nndiag.schema.spec_transfer import WEIGHTS
 from nndiag.training import pretraining
 from nndiag.zoo import backbones
 
@@ -56,22 +55,6 @@ def imagenet_file(name: str) -> Path:
     return checkpoints.path(backbones.row(name).file)
 
 
-def check(asked: str, backbone: str) -> None:
-    """Find what is wrong with `--weights` before anything long starts.
-
-    Raises:
-        DataError: a file that is not there; ImageNet weights of a backbone that has none.
-    """
-    if asked not in WEIGHTS and not Path(asked).expanduser().is_file():
-        raise DataError(
-            _("--weights: '{asked}' is neither a file nor one of {known}").format(
-                asked=asked, known=", ".join(WEIGHTS)
-            )
-        )
-    if asked == "imagenet" and not backbones.row(backbone).file:
-        raise DataError(_("--weights imagenet: {name} has none").format(name=backbone))
-
-
 def find(
     asked: str, backbone: str, sizes: tuple[int, int], device: torch.device, watch: Watch
 ) -> Weights:
@@ -81,9 +64,10 @@ def find(
         sizes: side of the images for weights made here, and for weights from elsewhere.
 
     Raises:
+        UsageError: no such file; ImageNet weights of a backbone that has none.
         DataError: a file that does not fit, or ImageNet weights that are not to be had.
     """
-    check(asked, backbone)
+    backbones.check_weights(asked, backbone)
     small, own = sizes
     if asked == "none":
         return Weights(state=None, kind="none", origin=_("random weights (--weights none)"))
@@ -121,8 +105,8 @@ def _imagenet(backbone: str, image_size: int, watch: Watch) -> Weights:
     otherwise = _(", or use --weights source")
     path = checkpoints.obtain(_url(backbone), "--weights imagenet", watch, otherwise=otherwise)
     row = backbones.row(backbone)
-    origin = _("ImageNet weights {file} ({top1:g} % on ImageNet)").format(
-        file=path.name, top1=row.top1
+    origin = _("ImageNet weights {file} ({top1} % on ImageNet)").format(
+        file=path.name, top1=localised(f"{row.top1:g}")
     )
     if checkpoints.damaged(path):
         origin += _("; its checksum is not the published one")
@@ -210,18 +194,18 @@ def _source(
     path = cache_folder() / f"{name.replace(':', '.')}-{image_size}-{_key(how)}.safetensors"
     known = _cached(path)
     if known is None:
-        watch.stage(_("measuring the speed of {name}").format(name=name), 1)
-        seconds = pretraining.estimate(how, device)
+        watch.stage(_("measuring the speed of {name}").format(name=name), pretraining.TIMED)
+        seconds = pretraining.estimate(how, device, told=watch.update)
         told = _("pre-training {name} on letters, kept for next time").format(name=name)
         watch.stage(told, how.batches, seconds=seconds)
         done = pretraining.pretrain(how, device, told=watch.update)
         _keep(path, done.state, done.accuracy)
         known = done.state, done.accuracy
-    origin = _("pre-trained here on drawn letters, {accuracy:.1%} right on new ones ({why})")
+    origin = _("pre-trained here on drawn letters, {accuracy} % right on new ones ({why})")
     return Weights(
         state=known[0],
         kind="source",
-        origin=origin.format(accuracy=known[1], why=why),
+        origin=origin.format(accuracy=localised(f"{100 * known[1]:.1f}"), why=why),
         accuracy=known[1],
     )
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from nndiag.locales import _
 from nndiag.schema.errors import DataError, UsageError, unknown_name
+from nndiag.schema.spec_transfer import WEIGHTS
 from nndiag.zoo.registry import is_import, resolve_import
 
 if TYPE_CHECKING:
@@ -120,6 +121,22 @@ def row(name: str, option: str = _OPTION, besides: Sequence[str] = ()) -> Backbo
     if plain.replace("_", "") in squeezed:
         return table()[squeezed[plain.replace("_", "")]]
     raise unknown_name(option, name, [*besides, *table(), *ALIASES], FACTORY_FORM)
+
+
+def check_weights(asked: str, name: str) -> None:
+    """Find what is wrong with `--weights` before anything long starts.
+
+    Raises:
+        UsageError: a file that is not there; ImageNet weights of a backbone that has none.
+    """
+    if asked not in WEIGHTS and not Path(asked).expanduser().is_file():
+        raise UsageError(
+            _("--weights: '{asked}' is neither a file nor one of {known}").format(
+                asked=asked, known=", ".join(WEIGHTS)
+            )
+        )
+    if asked == "imagenet" and not row(name).file:
+        raise UsageError(_("--weights imagenet: {name} has none").format(name=name))
 
 
 def build(

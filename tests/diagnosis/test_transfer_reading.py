@@ -103,7 +103,7 @@ def test_a_budget_of_labels_is_put_in_labels() -> None:
     tuned = [{**row("finetune", (0, 0, 0.8)), **few}, row("finetune", (0, 0, 0.95))]
     texts = reading([*scratch, *tuned])
     assert texts[0] == (
-        "With 5 labels a class fine-tuning reaches 80.0%, for which scratch needs about 20 labels."
+        "With 5 labels a class fine-tuning reaches 80.0 %, for which scratch needs about 20 labels."
     )
     (text, *_rest) = reading([*scratch[:1], {**scratch[1], **row("scratch", (0, 0, 0.7))}, *tuned])
     assert text.endswith("scratch does not, even with 20 labels.")

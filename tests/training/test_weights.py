@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from nndiag.datasets import checkpoints, fetch
-from nndiag.schema.errors import DataError
+from nndiag.schema.errors import DataError, UsageError
 from nndiag.schema.progress import Silent
 from nndiag.training import pretraining, weights
 from nndiag.training.weights import Weights
@@ -143,9 +143,9 @@ def test_a_file_of_another_network(tmp_path: Path) -> None:
     path.write_text("no weights")
     with pytest.raises(DataError, match="cannot be read"):
         find(str(path))
-    with pytest.raises(DataError, match="'nowhere' is neither a file nor one of auto, imagenet"):
+    with pytest.raises(UsageError, match="'nowhere' is neither a file nor one of auto, imagenet"):
         find("nowhere")
-    with pytest.raises(DataError, match="--weights imagenet: small_cnn has none"):
+    with pytest.raises(UsageError, match="--weights imagenet: small_cnn has none"):
         find("imagenet", "small_cnn")
 
 
@@ -236,7 +236,7 @@ def test_an_estimate_is_given_before(brief: None) -> None:
             told.append((text, total, seconds))
 
     weights.find("source", "small_cnn", (8, 8), CPU, Recorder())
-    assert told[0] == ("measuring the speed of small_cnn", 1, None)
+    assert told[0] == ("measuring the speed of small_cnn", 6, None)
     text, total, seconds = told[1]
     assert (text, total) == ("pre-training small_cnn on letters, kept for next time", 3)
     assert seconds is not None
