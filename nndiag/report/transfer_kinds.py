@@ -71,7 +71,9 @@ def _header(result: Result, width: int, glyphs: Glyphs) -> Iterator[Text]:
     }
     took = duration(result.seconds)
     if spec["kind"] == "unsupervised":
-        facts[_("budget")] = _("{count} images, another half of all with each of {seeds} seeds, {time}")
+        facts[_("budget")] = _(
+            "{count} images, another half of all with each of {seeds} seeds, {time}"
+        )
     elif "load" not in spec:
         facts[_("budget")] = _(
             "{labels} labels a class, {epochs} epochs of fine-tuning, {seeds} seeds, {time}"
