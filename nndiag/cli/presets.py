@@ -17,7 +17,7 @@ from nndiag.cli.settings import with_settings
 from nndiag.locales import _
 from nndiag.schema.errors import UsageError
 from nndiag.schema.spec_generalisation import LearningCurveSpec
-from nndiag.schema.spec_presets import BatchSizesSpec, PresetSpec, SchedulesSpec
+from nndiag.schema.spec_presets import BatchSizesSpec, PresetSpec, RegularizersSpec, SchedulesSpec
 
 Rates = Annotated[int, typer.Option(help=_("Learning rates tried for each variant."))]
 Seeds = Annotated[int, typer.Option(help=_("Trainings of each configuration."))]
@@ -168,11 +168,41 @@ def _size(text: str) -> int:
     return int(text)
 
 
+@preset(RegularizersSpec, "patience", "min_delta", "restore_best", "l1", "l2")
+def compare_regularizers(
+    regularizers: Annotated[
+        str | None,
+        typer.Option(
+            help=_(
+                "l1, l2, weight_decay, dropout, batch_norm, noise, augment, smaller, "
+                "early_stopping, cnn, joined by commas (default: all)."
+            )
+        ),
+    ] = None,
+    patience: Annotated[
+        int, typer.Option(help=_("Evaluations (20 a training) without improvement."))
+    ] = RegularizersSpec.patience,
+    min_delta: Annotated[
+        float, typer.Option(help=_("By how much the validation loss must fall to be better."))
+    ] = RegularizersSpec.min_delta,
+    restore_best: Annotated[
+        bool, typer.Option(help=_("Early stopping ends with the best weights."))
+    ] = RegularizersSpec.restore_best,
+) -> dict[str, Any]:
+    return {
+        "regularizers": listed(regularizers, RegularizersSpec.regularizers),
+        "patience": patience,
+        "min_delta": min_delta,
+        "restore_best": restore_best,
+    }
+
+
 def register(app: typer.Typer) -> None:
     """Add the presets to the command line."""
     helps = {
         learning_curve: _("Accuracy against training-set size: more data, or more capacity?"),
         compare_schedules: _("Learning-rate schedules, each tuned, and 'first without decay'."),
+        compare_regularizers: _("What holds overfitting back: gap, sparsity and norm of weights."),
         compare_batch_sizes: _("Batch sizes: noise, speed, accuracy, memory; the rate scaled."),
     }
     for command, text in helps.items():

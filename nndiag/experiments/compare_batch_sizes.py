@@ -102,7 +102,6 @@ def _facts(one: Tuned, spec: BatchSizesSpec, samples: int) -> dict[str, Any]:
         "iterations_per_epoch": iterations,
         "last_batch": samples - size * (iterations - 1),
         "epochs": steps / iterations,
-        "steps": steps,
         "rates_that_work": sum(works),
         "step_bytes": kept_bytes(model, data.train_x[:size], data.train_y[:size]),
     }

@@ -53,7 +53,7 @@ def _summary(
     return {
         **summary(curve, spec, interrupted),
         "data": summary(curve[-1:], spec, interrupted)["data"],
-        "trainings": sum(len(one.record.diverged) for one in tuned),
+        "trainings": sum(len(one.diverged) for one in tuned),
     }
 
 

@@ -8,14 +8,17 @@ from rich.console import RenderableType
 
 from nndiag.locales import _
 from nndiag.report.columns import Column
+from nndiag.report.curves import Curve, Plot
 from nndiag.report.glyphs import Glyphs
 from nndiag.report.learning_curves import learning_curve
-from nndiag.report.numbers import compact, count
-from nndiag.report.principle_parts import Row, View, column
+from nndiag.report.metrics import metric_interval, setting_text
+from nndiag.report.numbers import compact, count, percent
+from nndiag.report.principle_parts import Lines, Row, View, column, table
 from nndiag.report.variants import (
     Parts,
     accuracy_cell,
     closing,
+    gain_cell,
     header,
     maybe,
     sensitivity,
@@ -109,3 +112,80 @@ def _spread(entries: Sequence[Row]) -> list[str]:
     count_of = min(5, len(entries))
     places = [round(k * (len(entries) - 1) / max(count_of - 1, 1)) for k in range(count_of)]
     return [entries[place]["label"] for place in places]
+
+
+def compare_regularizers(result: Result) -> RenderableType:
+    """Return what `nndiag compare-regularizers` prints."""
+    return View(result, _regularizers)
+
+
+def _regularizers(result: Result, width: int, glyphs: Glyphs) -> Parts:
+    found = result.result
+    rows = found["rows"]
+    yield header(result, width, glyphs)
+    if rows:
+        yield variant_table(
+            _("Regularisers, each at its own best strength and rate"),
+            _regularizer_columns(rows, glyphs),
+            width,
+            glyphs,
+            _(
+                "gain: test accuracy against none (cnn), paired by seed. train %: right on the "
+                "training labels, wrong ones among them. gap: train - validation, in points. "
+                "zeros: share of weights below {zero:g}. norm: of all weight matrices."
+            ).format(zero=found["zero"]),
+        )
+    if found["decay"]:
+        yield _decay_table(found, width, glyphs)
+    for name, title in (
+        ("train_loss", _("Training loss (log scale)")),
+        ("val_loss", _("Validation loss (log scale)")),
+    ):
+        yield _loss_curves(found, name, title, width, glyphs)
+    yield closing(found, width, glyphs)
+
+
+def _regularizer_columns(rows: Sequence[Row], glyphs: Glyphs) -> list[Column]:
+    return [
+        column(_("regulariser"), rows, _regularizer_name, left=True, shrinks_to=20, group=" "),
+        column(_("lr"), rows, lambda r: compact(r["lr"], 2), rank=1),
+        column(_("test %"), rows, lambda r: accuracy_cell(r["test_accuracy"], glyphs)),
+        column(_("gain"), rows, lambda r: gain_cell(r, glyphs)),
+        column(_("p"), rows, lambda r: "" if r["reference"] else compact(r["p_value"], 2), rank=2),
+        column(_("train %"), rows, lambda r: percent(r["train_accuracy"].mean)),
+        column(_("gap"), rows, lambda r: f"{100 * r['gap'].mean:+.0f}"),
+        column(_("norm"), rows, lambda r: compact(r["weight_norm"].mean, 2)),
+        column(_("zeros"), rows, lambda r: percent(r["sparsity"].mean) + " %"),
+        column(_("stopped"), rows, lambda r: maybe(r["stopped_at"], compact), rank=2),
+    ]
+
+
+def _regularizer_name(row: Row) -> str:
+    chosen = ", ".join(setting_text(value) for value in row["chosen"].values())
+    return f"{row['label']} {chosen}".rstrip()
+
+
+def _decay_table(found: Row, width: int, glyphs: Glyphs) -> Lines:
+    rows, strength = found["decay"], found["decay_strength"]
+    columns = [
+        column(_("training"), rows, lambda r: r["label"], left=True, group=" "),
+        column(_("norm"), rows, lambda r: metric_interval(r["weight_norm"], "", glyphs.plus_minus)),
+        column(_("train %"), rows, lambda r: percent(r["train_accuracy"].mean)),
+        column(_("test %"), rows, lambda r: accuracy_cell(r["test_accuracy"], glyphs)),
+    ]
+    title = _("Penalty {l2:g}/N sum |W|^2 beside weight decay of 2 x {l2:g}/N = {decay:.3g}")
+    yield from table(
+        title.format(l2=strength["l2"], decay=strength["weight_decay"]), columns, width, glyphs
+    )
+
+
+def _loss_curves(found: Row, name: str, title: str, width: int, glyphs: Glyphs) -> Lines:
+    labels = shown_labels([r for r in found["rows"] if not r["label"].startswith("cnn")], "none")
+    curves = [
+        Curve(one["label"], one["steps"], [value.mean for value in one[name]])
+        for one in found["curves"]
+        if one["label"] in labels and name in one
+    ]
+    if curves:
+        plot = Plot(curves=curves, title=title, x_name=_("step"), log=True)
+        yield from plot.lines(width, ascii_only=glyphs.ascii_only)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from nndiag.locales import _
-from nndiag.report.panels import Line, Panel
+from nndiag.report.panels import Heights, Line, Panel
 from nndiag.report.variants import shown_labels
 from nndiag.schema.result import Interval, Result
 
@@ -170,4 +170,52 @@ def by_size(
     )
 
 
-DRAWINGS = {"compare-schedules": schedules, "compare-batch-sizes": batch_sizes}
+def regularizers(result: Result) -> Iterator[Panel]:
+    """Yield accuracies, gaps, loss curves, the weights, and the balls of L1 and L2."""
+    found = result.result
+    rows = found["rows"]
+    labels = shown_labels([r for r in rows if not r["label"].startswith("cnn")], "none")
+    yield accuracy_panel(rows, _("Test accuracy at the best strength and rate"))
+    yield named_panel(rows, "gap", _("Gap: training minus validation accuracy (points)"), 100)
+    yield time_panel(found, labels, "train_loss", _("Training loss"))
+    yield time_panel(found, labels, "val_loss", _("Validation loss"))
+    yield named_panel(rows, "sparsity", _("Weights that are zero (%)"), 100)
+    yield named_panel(rows, "weight_norm", _("Norm of all weight matrices"))
+    yield _balls_panel(found["balls"])
+
+
+def named_panel(rows: Sequence[Row], key: str, title: str, scale: float = 1.0) -> Panel:
+    """Return a measure with its intervals, a line a variant."""
+    values = [row[key] for row in rows]
+    dots = Line(
+        x=[scale * value.mean for value in values],
+        y=range(1, len(rows) + 1),
+        low=[scale * value.low for value in values],
+        high=[scale * value.high for value in values],
+        dots=True,
+    )
+    return Panel(title=title, lines=[dots], down=[row["label"] for row in rows])
+
+
+def _balls_panel(balls: Row) -> Panel:
+    lines = []
+    for place, name in enumerate(("l1", "l2")):
+        edge, touch = balls["edges"][name], balls["touch"][name]
+        lines.append(Line(x=edge["x"], y=edge["y"], name=name.upper(), colour=place))
+        lines.append(Line(x=touch[:1], y=touch[1:], dots=True, colour=place))
+    minimum = balls["minimum"]
+    lines.append(Line(x=minimum[:1], y=minimum[1:], name=_("minimum"), dots=True, colour=None))
+    return Panel(
+        title=_("Smallest loss within the L1 and the L2 ball"),
+        lines=lines,
+        x_name="w1",
+        y_name="w2",
+        heights=Heights(x=balls["x"], y=balls["y"], z=balls["loss"]),
+    )
+
+
+DRAWINGS = {
+    "compare-schedules": schedules,
+    "compare-batch-sizes": batch_sizes,
+    "compare-regularizers": regularizers,
+}

@@ -113,7 +113,7 @@ def variant_columns(
         column(name, rows, lambda r: r["label"], left=True, shrinks_to=14, group=" "),
         column(_("lr"), rows, lambda r: compact(r["lr"], 2)),
         column(_("test %"), rows, lambda r: accuracy_cell(r["test_accuracy"], glyphs)),
-        column(_("gain"), rows, lambda r: _gain(r, glyphs)),
+        column(_("gain"), rows, lambda r: gain_cell(r, glyphs)),
         column(_("p"), rows, lambda r: "" if r["reference"] else compact(r["p_value"], 2), rank=1),
         *extra,
         column(_("val %"), rows, lambda r: accuracy_cell(r["val_accuracy"], glyphs), rank=3),
@@ -128,7 +128,8 @@ def _short(value: float) -> str:
     return count(round(value))
 
 
-def _gain(row: Row, glyphs: Glyphs) -> str:
+def gain_cell(row: Row, glyphs: Glyphs) -> str:
+    """Return the gain over the reference, or that it is the reference."""
     return _("reference") if row["reference"] else points_cell(row["gain"], glyphs)
 
 

@@ -136,6 +136,49 @@ class BatchSizesSpec(PresetSpec):
             require_range("--batch-sizes", size, 0)
 
 
+#: What holds a network back, with the strengths that are tried; `cnn` stands for its own family.
+REGULARIZERS = (
+    *("l1", "l2", "weight_decay", "dropout", "batch_norm", "noise", "augment", "smaller"),
+    *("early_stopping", "cnn"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegularizersSpec(PresetSpec):
+    """One run of `nndiag compare-regularizers`; without any is always among them.
+
+    Attributes:
+        regularizers: names of REGULARIZERS.
+        patience: evaluations (20 a training) without improvement after which training stops.
+        min_delta: how much smaller the validation loss must be.
+        restore_best: end with the best weights.
+    """
+
+    usual: ClassVar[Mapping[str, Any]] = {
+        "optimizer": "adam",
+        "width": 128,
+        "steps": 600,
+        "batch_size": 32,
+        "train_samples": 200,
+        "label_noise": 0.2,
+    }
+
+    rates: int = 3
+    target_accuracy: float = 0.8
+    regularizers: tuple[str, ...] = REGULARIZERS
+    patience: int = 3
+    min_delta: float = 0.0
+    restore_best: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_some("--regularizers", self.regularizers)
+        for name in self.regularizers:
+            require_choice("--regularizers", name, REGULARIZERS)
+        require_range("--patience", self.patience, 1)
+        require_range("--min-delta", self.min_delta, 0)
+
+
 def sweep_command(spec: SweepSpec) -> str:
     """Return the `nndiag sweep` command that runs a sweep, options at their default left out."""
     words = ["nndiag sweep", *map(shlex.quote, spec.axes)]

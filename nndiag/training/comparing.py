@@ -11,6 +11,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from nndiag.datasets.splits import Splits
 from nndiag.locales import _
@@ -39,17 +41,21 @@ class Tuned:
 
     Attributes:
         configurations: C complete ones.
-        record: of C x S members, the seeds of a configuration side by side.
+        records: of the S members of each.
     """
 
     variant: Variant
     configurations: Sequence[Configuration]
-    record: Record
+    records: Sequence[Record]
 
     def of(self, place: int) -> Record:
         """Return the S members of a configuration."""
-        seeds = self.variant.sweep.seeds
-        return take(self.record, np.arange(place * seeds, (place + 1) * seeds))
+        return self.records[place]
+
+    @property
+    def diverged(self) -> np.ndarray:
+        """Which of all C x S members diverged."""
+        return np.concatenate([record.diverged for record in self.records])
 
     def score(self, place: int) -> tuple[float, float]:
         """Return mean final validation accuracy and minus the mean loss; diverged ones score 0."""
@@ -105,8 +111,8 @@ class Trainer:
         spec = variant.sweep
         asked = configurations.asked(spec)
         runs = configurations.runs(spec, asked)
-        place_of = {id(run): place for place, run in enumerate(runs)}
-        records, places = [], []
+        place_of = {id(run): place // spec.seeds for place, run in enumerate(runs)}
+        pieces: list[list[Record]] = [[] for _one in asked]
         for group in configurations.grouped(runs):
             depth = group[0].configuration["depth"]
             record, _samples = record_of(
@@ -116,9 +122,10 @@ class Trainer:
                 progress=self._progress(depth),
                 **self._looks,
             )
-            records.append(record)
-            places += [place_of[id(run)] for run in group]
-        return Tuned(variant, asked, take(join(records), np.argsort(places)))
+            places = np.array([place_of[id(run)] for run in group])
+            for place in dict.fromkeys(places.tolist()):
+                pieces[place].append(take(record, np.flatnonzero(places == place)))
+        return Tuned(variant, asked, [join(parts) for parts in pieces])
 
     def until_interrupted(self, variants: Sequence[Variant]) -> tuple[list[Tuned], bool]:
         """Train variants; Ctrl-C keeps those that are complete (the flag is then True)."""
@@ -193,10 +200,11 @@ def _row(one: Tuned, spec: PresetSpec) -> dict[str, Any]:
         "seconds_to_target": interval(record.seconds * reached / steps) if arrives else None,
         "seconds": float(record.seconds.mean()),
         "diverged": int(record.diverged.sum()),
-        "diverged_share": float(one.record.diverged.mean()),
+        "diverged_share": float(one.diverged.mean()),
         "usable_decades": _usable_decades(one),
         "runs": sweep.seeds,
-        "trainings": len(one.record.diverged),
+        "steps": steps,
+        "trainings": len(one.diverged),
         "sweep": sweep_command(sweep),
     }
 
@@ -249,9 +257,26 @@ def _scored(record: Record) -> Interval:
     return interval(np.where(record.diverged, 0.0, record.val_accuracy[-1]))
 
 
+def norms(record: Record) -> np.ndarray:
+    """Return the (S,) norms of all weight matrices and kernels together."""
+    total = sum(w.double().square().flatten(1).sum(1) for w in _weights(record))
+    return np.sqrt(np.asarray(total))
+
+
+def sparsity(record: Record, limit: float) -> np.ndarray:
+    """Return the (S,) shares of weights whose absolute value is below a limit."""
+    weights = torch.cat([w.flatten(1) for w in _weights(record)], dim=1)
+    return np.asarray((weights.abs() < limit).double().mean(1))
+
+
+def _weights(record: Record) -> list[Tensor]:
+    return [value for value in record.states.values() if value.ndim > 2]
+
+
 def notes(tuned: Sequence[Tuned]) -> list[str]:
     """Return what the engine has to say about the trainings, each sentence once."""
-    return list(dict.fromkeys(note for one in tuned for note in one.record.notes))
+    records = (record for one in tuned for record in one.records)
+    return list(dict.fromkeys(note for record in records for note in record.notes))
 
 
 def edges(tuned: Sequence[Tuned]) -> Iterator[dict[str, Any]]:
@@ -281,7 +306,7 @@ def summary(
     return {
         "data": _data(spec),
         "shared": _shared(tuned),
-        "trainings": sum(len(one.record.diverged) for one in tuned),
+        "trainings": sum(len(one.diverged) for one in tuned),
         "rows": rows(tuned, spec, reference),
         "curves": curves(tuned),
         "sensitivity": sensitivities(tuned),

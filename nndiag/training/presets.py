@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nndiag.schema.spec_generalisation import LearningCurveSpec
-from nndiag.schema.spec_presets import BatchSizesSpec, PresetSpec, SchedulesSpec
-from nndiag.training import growing
+from nndiag.schema.spec_presets import BatchSizesSpec, PresetSpec, RegularizersSpec, SchedulesSpec
+from nndiag.training import configurations, growing
 from nndiag.training.variants import Variant, rates_axis
 
 
@@ -42,8 +42,85 @@ def _steps(spec: BatchSizesSpec, size: int, samples: int) -> dict[str, int]:
     return {"steps": spec.epochs * -(-samples // size)}
 
 
+def regularizers(spec: RegularizersSpec) -> list[Variant]:
+    """Return a variant a regulariser, none of them first; strength and rate are tuned together."""
+    settings = configurations.complete(spec.settings)
+    rates, width = rates_axis(spec), settings["width"]
+    copies = "augment=4,16"
+    stop = {
+        "patience": spec.patience,
+        "min_delta": spec.min_delta,
+        "restore_best": spec.restore_best,
+    }
+    table: Mapping[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+        "l1": (("l1=0.3,1,3",), {}),
+        "l2": (("l2=1,3,10",), {}),
+        "weight_decay": (("weight_decay=1,3,10",), {"optimizer": "adamw"}),
+        "dropout": (("dropout=0.2,0.5,0.7",), {}),
+        "batch_norm": (("norm=batch",), {}),
+        "noise": (("noise=0.5,1,2",), {}),
+        "augment": ((copies,), {}),
+        "smaller": (("width=" + ",".join(str(max(1, width // k)) for k in (16, 8, 4)),), {}),
+        "early_stopping": ((f"patience={spec.patience}",), stop),
+    }
+    found = [Variant(label="none", sweep=spec.sweep(rates))]
+    found += [
+        Variant(label=name, sweep=spec.sweep(*axes, rates, **changed))
+        for name, (axes, changed) in table.items()
+        if name in spec.regularizers
+    ]
+    return [*found, *_convolutional(spec)]
+
+
+#: The small network whose channels are dropped.
+_CNN: Mapping[str, Any] = {"net": "cnn", "depth": 4, "width": 16, "norm": "batch", "steps": 200}
+
+
+def _convolutional(spec: RegularizersSpec) -> list[Variant]:
+    if "cnn" not in spec.regularizers:
+        return []
+    changed = {name: value for name, value in _CNN.items() if name not in spec.base}
+    settings = {**changed, "net": "cnn", "init": "he_normal", "act": "relu"}
+    rates = "lr=0.003,0.01"
+    table = {"cnn": (), "cnn, dropout": ("dropout=0.1,0.3",), CNN_SPATIAL: (SPATIAL,)}
+    return [
+        Variant(label=name, sweep=spec.sweep(*axes, rates, **settings))
+        for name, axes in table.items()
+    ]
+
+
+CNN_SPATIAL, SPATIAL = "cnn, spatial dropout", "spatial_dropout=0.1,0.3"
+
+
+def decays(spec: RegularizersSpec, samples: int, strength: float) -> list[Variant]:
+    """Return trainings with the penalty l2/N sum w^2 and with weight decay of the same 2 l2/N.
+
+    Args:
+        samples: N.
+        strength: l2.
+    """
+    pairs = (("adam", "adamw", 1e-3), ("sgd", "sgd", 0.1))
+    decay = f"weight_decay={2 * strength / samples:.12g}"
+    return [
+        variant
+        for plain, decayed, lr in pairs
+        for variant in (
+            Variant(label=plain, sweep=spec.sweep(f"lr={lr:g}", optimizer=plain)),
+            Variant(
+                label=f"{plain}, penalty",
+                sweep=spec.sweep(f"l2={strength:g}", f"lr={lr:g}", optimizer=plain),
+            ),
+            Variant(
+                label=f"{decayed}, decay",
+                sweep=spec.sweep(decay, f"lr={lr:g}", optimizer=decayed),
+            ),
+        )
+    ]
+
+
 _PLANS: Mapping[type[PresetSpec], Callable[[Any], list[Variant]]] = {
     SchedulesSpec: schedules,
+    RegularizersSpec: regularizers,
     BatchSizesSpec: lambda spec: batch_sizes(spec, 2048),  # whether it can train, not for how long
     LearningCurveSpec: growing.variants,
 }

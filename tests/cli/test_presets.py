@@ -22,6 +22,10 @@ COMMANDS: dict[str, tuple[list[str], list[str]]] = {
         ["--batch-sizes", "8,64,full", *TINY],
         ["Batch sizes, each at its own best rate", "iterations an epoch", "Linear scaling"],
     ),
+    "compare-regularizers": (
+        ["--regularizers", "l1,l2", "--train-samples", "50", *TINY],
+        ["Regularisers, each at its own best strength", "Inverted dropout", "Training loss"],
+    ),
 }
 
 
@@ -73,6 +77,11 @@ WRONG = [
     (
         "compare-batch-sizes --batch-size 8",
         "No such option: --batch-size (Possible options: --batch-sizes)",
+    ),
+    (
+        "compare-regularizers --regularizers l3",
+        "--regularizers: unknown name 'l3'; accepted: l1, l2, weight_decay, dropout, batch_norm, "
+        "noise, augment, smaller, early_stopping, cnn",
     ),
     ("compare-schedules --seeds 1", "--seeds: got 1; accepted: from 2 to 1000"),
     (

@@ -11,9 +11,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import optimize
 
-from nndiag.experiments import compare_batch_sizes, compare_schedules, sweep
-from nndiag.schema.spec_presets import BatchSizesSpec, PresetSpec, SchedulesSpec
+from nndiag.experiments import (
+    compare_batch_sizes,
+    compare_regularizers,
+    compare_schedules,
+    sweep,
+)
+from nndiag.schema.spec_presets import (
+    BatchSizesSpec,
+    PresetSpec,
+    RegularizersSpec,
+    SchedulesSpec,
+)
 from nndiag.training import configurations, presets
 from nndiag.training.groups import record_of
 from nndiag.training.variants import rates_axis
@@ -31,6 +42,16 @@ CASES: dict[str, tuple[ModuleType, PresetSpec]] = {
         compare_batch_sizes,
         BatchSizesSpec(
             base={"steps": 24, "width": 8}, rates=2, seeds=2, sizes=(16, 64, 0), reference=16
+        ),
+    ),
+    "regularizers": (
+        compare_regularizers,
+        RegularizersSpec(
+            base={**TINY, "train_samples": 60, "init": "he_normal"},
+            rates=2,
+            seeds=2,
+            regularizers=("l1", "l2", "weight_decay", "dropout", "noise", "early_stopping", "cnn"),
+            patience=1,
         ),
     ),
 }
@@ -165,3 +186,69 @@ def test_the_arithmetic_and_the_rates_of_batch_sizes(
     assert rows[16]["noise"].mean > rows[64]["noise"].mean
     text = "ceil(1078 / 16) = 68 iterations an epoch, the last with 6 samples"
     assert text in " ".join(found["reading"])
+
+
+def test_gap_norm_and_zeros_are_those_of_the_weights(
+    results: Mapping[str, Mapping[str, Any]],
+) -> None:
+    found = results["regularizers"]
+    _module, spec = CASES["regularizers"]
+    for variant in presets.planned(spec)[:3]:
+        row = next(row for row in found["rows"] if row["label"] == variant.label)
+        asked = configurations.asked(variant.sweep)
+        chosen = [one for one in asked if all(one[k] == row[k] for k in ("lr", *row["chosen"]))]
+        runs = configurations.runs(variant.sweep, chosen)
+        record, _samples = record_of(runs, eval_train=True)
+        gaps, norms, zeros = [], [], []
+        for member in range(2):
+            weights = [v.numpy() for v in record.state_of(member).values() if v.ndim == 2]
+            every = np.concatenate([weight.ravel() for weight in weights])
+            norms.append(math.sqrt(sum(np.linalg.norm(weight, "fro") ** 2 for weight in weights)))
+            zeros.append((np.abs(every) < found["zero"]).mean())
+            gaps.append(record.train_accuracy[-1, member] - record.val_accuracy[-1, member])
+        assert row["weight_norm"].mean == pytest.approx(np.mean(norms), rel=1e-5)
+        assert row["sparsity"].mean == pytest.approx(np.mean(zeros))
+        assert row["gap"].mean == pytest.approx(np.mean(gaps), abs=1e-9)
+
+
+def test_penalty_and_decay_are_one_thing_for_sgd_and_two_for_adam(
+    results: Mapping[str, Mapping[str, Any]],
+) -> None:
+    found = results["regularizers"]
+    norm = {row["label"]: row["weight_norm"].mean for row in found["decay"]}
+    strength = found["decay_strength"]
+    assert strength["weight_decay"] == pytest.approx(2 * strength["l2"] / 60)
+    assert norm["sgd, penalty"] == pytest.approx(norm["sgd, decay"], rel=0.01)
+    assert norm["sgd, penalty"] < 0.99 * norm["sgd"]
+    assert norm["adam, penalty"] != pytest.approx(norm["adamw, decay"], rel=0.001)
+
+
+def test_dropout_keeps_the_expectation_and_balls_are_touched_where_they_are(
+    results: Mapping[str, Mapping[str, Any]],
+) -> None:
+    found = results["regularizers"]
+    inverted, plain = found["dropout"]["inverted"], found["dropout"]["plain"]
+    assert inverted.low < 1.0 < inverted.high
+    assert inverted.high - inverted.low < 0.05
+    assert plain.mean == pytest.approx(0.5 * inverted.mean)
+    centre = np.array(found["balls"]["minimum"])
+    curvature = np.array([[1.0, -0.3], [-0.3, 1.0]])
+
+    def loss(point: np.ndarray) -> float:
+        return float((point - centre) @ curvature @ (point - centre))
+
+    for name, order in (("l1", 1), ("l2", 2)):
+        best = optimize.minimize(
+            loss,
+            [0.1, 0.2],
+            method="SLSQP",
+            constraints={"type": "ineq", "fun": lambda w, o=order: 1 - np.linalg.norm(w, o)},
+        )
+        np.testing.assert_allclose(found["balls"]["touch"][name], best.x, atol=5e-3)
+    assert found["balls"]["touch"]["l1"] == pytest.approx([0, 1], abs=1e-9)
+
+
+def test_early_stopping_says_where_it_stopped(results: Mapping[str, Mapping[str, Any]]) -> None:
+    rows = {row["label"]: row for row in results["regularizers"]["rows"]}
+    assert rows["none"]["stopped_at"] is None
+    assert 1 <= rows["early_stopping"]["stopped_at"].mean <= 24
