@@ -86,7 +86,7 @@ def follow(
             for r, b in zip(rates, begin, strict=True)
         ]
         return np.stack(parts, axis=1)
-    stepper = Stepper([points], members, optimizer, {})
+    stepper = Stepper([points], members, optimizer)
     path = [points.detach().clone()]
     for _step in range(steps):
         stepper.zero_grad()

@@ -9,15 +9,27 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, nullcontext
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 Work = TypeVar("Work")
 Done = TypeVar("Done")
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, with the results that were complete.
+
+    Attributes:
+        done: by the place of the item.
+    """
+
+    def __init__(self, done: dict[int, Any]) -> None:
+        super().__init__()
+        self.done = done
 
 
 class Lanes:
@@ -44,14 +56,31 @@ class Lanes:
         self._lock = threading.Lock()
 
     def map(self, work: Callable[[Work], Done], items: Sequence[Work]) -> list[Done]:
-        """Return work(item) for every item, in order. Ctrl-C stops all lanes."""
-        if self.count == 1 or len(items) == 1:
-            with _one_thread_each() if self._always else nullcontext():
-                return [work(item) for item in items]
+        """Return work(item) for every item, in order.
+
+        Raises:
+            Interrupted: at Ctrl-C, which ends all lanes.
+        """
+        done: dict[int, Done] = {}
+        try:
+            if self.count == 1 or len(items) == 1:
+                with _one_thread_each() if self._always else nullcontext():
+                    for place, item in enumerate(items):
+                        done[place] = work(item)
+            else:
+                self._side_by_side(work, items, done)
+        except KeyboardInterrupt:
+            raise Interrupted(dict(sorted(done.items()))) from None
+        return [done[place] for place in range(len(items))]
+
+    def _side_by_side(
+        self, work: Callable[[Work], Done], items: Sequence[Work], done: dict[int, Done]
+    ) -> None:
         with _one_thread_each(), ThreadPoolExecutor(self.count) as pool:
-            futures = [pool.submit(work, item) for item in items]
+            futures = {pool.submit(work, item): place for place, item in enumerate(items)}
             try:
-                return [future.result() for future in futures]
+                for future in as_completed(futures):
+                    done[futures[future]] = future.result()
             except BaseException:
                 self._stop.set()
                 pool.shutdown(cancel_futures=True)

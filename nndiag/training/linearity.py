@@ -67,7 +67,7 @@ def _rates(step: int, scheduled: bool) -> np.ndarray:
 def _stacked(name: str, options: Mapping[str, Any], scheduled: bool) -> list[Tensor]:
     values = [value.requires_grad_() for value in _start()]
     members = [Member(seed=0, lr=rate, options=options) for rate in _RATES]
-    stepper = Stepper(values, members, name, options)
+    stepper = Stepper(values, members, name)
     for step in range(_STEPS):
         for place, value in enumerate(values):
             value.grad = _gradient(value.detach(), step, place)

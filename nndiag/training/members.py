@@ -34,6 +34,7 @@ class Member:
         min_delta: by how much a loss must be smaller to be better.
         restore_best: with patience, end with the weights of the best evaluation.
         rows: of the training split that it trains on, also with repeats; None for all.
+        optimizer: its own, None for that of the settings.
     """
 
     seed: int
@@ -50,6 +51,7 @@ class Member:
     min_delta: float = 0.0
     restore_best: bool = True
     rows: Sequence[int] | None = None
+    optimizer: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +59,7 @@ class Settings:
     """What all members share.
 
     Attributes:
-        optimizer: a name of the table, or `package.module:Class`.
+        optimizer: a name of the table, or `package.module:Class`; of members without their own.
         eval_every: steps between evaluations on the validation split; the last step always is.
         target: validation accuracy whose first step is noted.
         probe_every: steps between two looks of the probe at every member; 0 for none.
@@ -106,8 +108,9 @@ class Record:
     """What M trainings gave.
 
     Attributes:
-        loss, gradient_norm: (steps, M) of the training batch; the loss is without penalties, the
-            norm before clipping.
+        steps: (R,) last step of each row of the next two: every step, or as `Curves` shares rows.
+        loss, gradient_norm: (R, M) of the training batch; the loss is without penalties, the norm
+            before clipping.
         evaluated: (E,) steps; val_loss, val_accuracy: (E, M).
         train_loss, train_accuracy: (E, M) on the training split, NaN without
             `Settings.eval_train`.
@@ -123,6 +126,7 @@ class Record:
             and where the members differ in their layers.
     """
 
+    steps: np.ndarray
     loss: np.ndarray
     gradient_norm: np.ndarray
     evaluated: np.ndarray

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from nndiag.probe.probe import Probe
 from nndiag.schema.spec import OptimizerSpec
+from nndiag.training.curves import Curves
 from nndiag.training.members import Member, Record, Settings, TensorData, own, own_samples
 from nndiag.training.objectives import losses, right
 from nndiag.training.rates import Rates
@@ -48,10 +49,11 @@ class _Run:
     ) -> None:
         self._model, self._member = model, member
         self._settings, self._data = settings, data
+        name = member.optimizer or settings.optimizer
         self._spec = OptimizerSpec(
-            name=settings.optimizer,
+            name=name,
             lr=member.lr,
-            options=fastest(settings.optimizer, member.options, data.train_x.device),
+            options=fastest(name, member.options, data.train_x.device),
             clip_norm=member.clip_norm,
             clip_value=member.clip_value,
         )
@@ -64,8 +66,7 @@ class _Run:
         self._stopping = Stopping([member], {name: v.detach()[None] for name, v in state.items()})
         self._probe = _probe(model, self._optimizer, settings)
         self._diverged = False
-        self._losses: list[Tensor] = []
-        self._norms: list[Tensor] = []
+        self._curves = Curves(settings.steps, 1)
         self._evaluated: list[int] = []
         self._val: list[tuple[float, float]] = []
         self._train: list[tuple[float, float]] = []
@@ -74,7 +75,7 @@ class _Run:
     def record(self, progress: Callable[[int], None]) -> Record:
         started = time.perf_counter()
         samples = own_samples(self._member, self._data)
-        full = optimizers.parse(self._settings.optimizer).full_batch
+        full = optimizers.parse(self._spec.name).full_batch
         size = samples if full else self._settings.batch_size
         with flushed_denormals(), torch.random.fork_rng(), self._probe or nullcontext():
             torch.manual_seed(self._member.seed)
@@ -85,8 +86,7 @@ class _Run:
                     self._step(step - 1, own(rows, self._member))
                 last = step == self._settings.steps
                 if step % _LOOK == 0 or last:
-                    recent = torch.stack([*self._losses[-_LOOK:], *self._norms[-_LOOK:]])
-                    self._diverged = not bool(torch.isfinite(recent).all())  # waits for the device
+                    self._diverged = not self._curves.take()[0]
                     progress(_LOOK if step % _LOOK == 0 else step % _LOOK)
                 if step % self._settings.eval_every == 0 or last:
                     self._validate(step)
@@ -140,8 +140,7 @@ class _Run:
         else:
             closure()
             self._optimizer.step()
-        self._losses.append(first[0][0])
-        self._norms.append(first[-1][1])
+        self._curves.add(first[0][0][None], first[-1][1][None])
 
     def _finish(self, test_loss: float, test_accuracy: float, seconds: float) -> Record:
         val_loss, val_accuracy = np.array(self._val).T[:, :, None]
@@ -152,10 +151,12 @@ class _Run:
             for step, accuracy in zip(self._evaluated, val_accuracy[:, 0], strict=True)
             if accuracy >= self._settings.target
         ]
-        steps, state = self._settings.steps, _state(self._model, self._diverged)
+        steps, loss, norms = self._curves.table(self._stopping.stopped)
+        state = _state(self._model, self._diverged)
         return Record(
-            loss=_column(self._losses, self._losses, self._norms, steps),
-            gradient_norm=_column(self._norms, self._losses, self._norms, steps),
+            steps=steps,
+            loss=loss,
+            gradient_norm=norms,
             evaluated=np.array(self._evaluated),
             val_loss=val_loss,
             val_accuracy=val_accuracy,
@@ -182,18 +183,6 @@ def _probe(model: nn.Module, optimizer: torch.optim.Optimizer, settings: Setting
 def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     for group in optimizer.param_groups:
         group["lr"] = rate
-
-
-def _column(
-    values: list[Tensor], losses: list[Tensor], norms: list[Tensor], steps: int
-) -> np.ndarray:
-    """Return (steps, 1) values on the host, NaN from the first step that was not finite."""
-    out = torch.full((steps,), torch.nan, dtype=torch.float64)
-    broken = ~(torch.isfinite(torch.stack(losses)) & torch.isfinite(torch.stack(norms))).cpu()
-    kept = int(broken.nonzero()[0]) if broken.any() else len(values)
-    if kept:
-        out[:kept] = torch.stack(values[:kept]).cpu().double()
-    return out[:, None].numpy()
 
 
 def _state(model: nn.Module, diverged: bool) -> dict[str, Tensor]:

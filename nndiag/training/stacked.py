@@ -34,6 +34,7 @@ class Stacked:
     """M networks with stacked parameters.
 
     Attributes:
+        template: the first of the networks, whose own tensors are not used.
         parameters, buffers: name -> (M, ...) tensors; parameters require gradients where the
             networks' own do. Shared tensors are there once, under their first name. Where
             `batched`, a matrix is (M, in, out), the transpose of what `nn.Linear` keeps.
@@ -46,7 +47,7 @@ class Stacked:
     def __init__(self, models: Sequence[nn.Module]) -> None:
         if len({alike(model) for model in models}) > 1:
             raise ValueError("networks of different structure cannot be stacked")
-        self._template = models[0]
+        self.template = models[0]
         self.members = len(models)
         trainable = {name: p.requires_grad for name, p in models[0].named_parameters()}
         parameters, buffers = stack_module_state(list(models))
@@ -69,8 +70,8 @@ class Stacked:
 
     def forward(self, x: Tensor, *, training: bool) -> Tensor:
         """Return (M, B, classes) for inputs (M, B, *input_shape)."""
-        if self._template.training is not training:
-            self._template.train(training)
+        if self.template.training is not training:
+            self.template.train(training)
         if self.batched:
             state = self.parameters | self.buffers
             for step in self._steps:
@@ -86,7 +87,7 @@ class Stacked:
         Raises:
             Exception: any, where a network cannot run under vmap or is itself at fault.
         """
-        alone = _changed_alone(self._template, x[0])
+        alone = _changed_alone(self.template, x[0])
         try:
             together = self._changed(x)
         except Exception:
@@ -103,7 +104,7 @@ class Stacked:
         stacks = self._as_of_modules() | self.buffers
         return {
             name: stacks[self._names[id(tensor)]].detach()
-            for name, tensor in self._template.state_dict(keep_vars=True).items()
+            for name, tensor in self.template.state_dict(keep_vars=True).items()
             if id(tensor) in self._names
         }
 
@@ -148,7 +149,7 @@ class Stacked:
         return changed
 
     def _one(self, parameters: State, buffers: State, x: Tensor) -> Tensor:
-        return functional_call(self._template, (parameters, buffers), (x,))
+        return functional_call(self.template, (parameters, buffers), (x,))
 
 
 def _changed_alone(model: nn.Module, x: Tensor) -> set[str]:

@@ -8,6 +8,7 @@ rate and entry by entry: all of `zoo.optimizers` but Rprop and LBFGS.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -29,42 +30,24 @@ class Stepper:
 
     Args:
         parameters: stacked (M, ...) leaves; their gradients are read.
-        name: the optimizer.
-        options: its arguments beside the rate, the same for all members.
+        members: neighbours that share an optimizer and its options step as one.
+        name: the optimizer of members that name none.
     """
 
-    def __init__(
-        self,
-        parameters: Sequence[Tensor],
-        members: Sequence[Member],
-        name: str,
-        options: Mapping[str, Any],
-    ) -> None:
+    def __init__(self, parameters: Sequence[Tensor], members: Sequence[Member], name: str) -> None:
         self._parameters = list(parameters)
-        device = self._parameters[0].device
-        rates = np.array([member.lr for member in members])
-        self._frozen = False
-        self._moving = torch.ones(len(members), dtype=self._parameters[0].dtype, device=device)
-        # Kept for all steps: fresh memory costs more than the copy itself.
-        self._old = [torch.empty_like(parameter) for parameter in self._parameters]
-        options = fastest(name, options, device)
-        self._optimizer = optimizers.build(
-            self._parameters,  # type: ignore[arg-type]
-            OptimizerSpec(name=name, lr=float(rates.max()), options=options),
-        )
-        self.set_rates(rates)
+        self._parts: list[_Part] = []
+        for _key, neighbours in groupby(members, key=lambda member: optimizer_key(member, name)):
+            first = self._parts[-1].members.stop if self._parts else 0
+            self._parts.append(_Part(self._parameters, list(neighbours), first, name))
         like = self._parameters[0]
         self._clip_norm = _limits([member.clip_norm for member in members], like)
         self._clip_value = _limits([member.clip_value for member in members], like)
 
     def set_rates(self, rates: np.ndarray) -> None:
         """Give the members these (M,) learning rates from now on."""
-        most = float(rates.max())
-        for group in self._optimizer.param_groups:
-            group["lr"] = most
-        shares = torch.from_numpy(rates / most if most > 0 else np.ones_like(rates))
-        self._share = shares.to(self._moving) * self._moving
-        self._uneven = bool((rates != most).any()) or self._frozen
+        for part in self._parts:
+            part.set_rates(rates[part.members])
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -88,24 +71,14 @@ class Stepper:
         return norms
 
     def step(self) -> None:
-        """Move every member by its share of the optimizer's step."""
-        if not self._uneven:
-            self._optimizer.step()
-            return
-        with torch.no_grad():
-            torch._foreach_copy_(self._old, self._parameters)
-        self._optimizer.step()
-        with torch.no_grad():
-            for parameter, before in zip(self._parameters, self._old, strict=True):
-                share = _spread(self._share, parameter)
-                torch.lerp(before, parameter, share, out=parameter)
+        """Move every member by its share of its optimizer's step."""
+        for part in self._parts:
+            part.step()
 
     def hold(self, members: Tensor) -> None:
         """Let the members marked in (M,) booleans stand where they are from now on."""
-        if members.any():
-            self._uneven = self._frozen = True
-            self._moving[members] = 0.0
-            self._share[members] = 0.0
+        for part in self._parts:
+            part.hold(members[part.members])
 
     def freeze(self, diverged: Tensor) -> None:
         """Let the members marked in (M,) booleans stand still, at zero, from now on.
@@ -116,9 +89,84 @@ class Stepper:
         with torch.no_grad():
             for parameter in self._parameters:
                 parameter[diverged] = 0.0
-                for value in self._optimizer.state.get(parameter, {}).values():
-                    if isinstance(value, Tensor) and value.shape == parameter.shape:
-                        value[diverged] = 0.0
+        for part in self._parts:
+            part.forget(diverged[part.members])
+
+
+class _Part:
+    """Neighbours in a stack that one optimizer steps.
+
+    Attributes:
+        members: their places.
+    """
+
+    def __init__(
+        self, stacks: Sequence[Tensor], members: Sequence[Member], first: int, name: str
+    ) -> None:
+        self.members = slice(first, first + len(members))
+        self._stacks = stacks
+        self._leaves = list(stacks)
+        if len(members) < len(stacks[0]):  # leaves of their own, in the same memory
+            self._leaves = [
+                stack.detach()[self.members].requires_grad_(stack.requires_grad) for stack in stacks
+            ]
+        # Kept for all steps: fresh memory costs more than the copy itself.
+        self._old = [torch.empty_like(leaf) for leaf in self._leaves]
+        self._frozen = False
+        self._moving = torch.ones(len(members), dtype=stacks[0].dtype, device=stacks[0].device)
+        rates = np.array([member.lr for member in members])
+        name = members[0].optimizer or name
+        options = fastest(name, members[0].options, stacks[0].device)
+        self._optimizer = optimizers.build(
+            self._leaves,  # type: ignore[arg-type]
+            OptimizerSpec(name=name, lr=float(rates.max()), options=options),
+        )
+        self.set_rates(rates)
+
+    def set_rates(self, rates: np.ndarray) -> None:
+        most = float(rates.max())
+        for group in self._optimizer.param_groups:
+            group["lr"] = most
+        shares = torch.from_numpy(rates / most if most > 0 else np.ones_like(rates))
+        self._share = shares.to(self._moving) * self._moving
+        self._uneven = bool((rates != most).any()) or self._frozen
+
+    def step(self) -> None:
+        for leaf, stack in zip(self._leaves, self._stacks, strict=True):
+            if leaf is not stack:
+                leaf.grad = None if stack.grad is None else stack.grad[self.members]
+        if not self._uneven:
+            self._optimizer.step()
+            return
+        with torch.no_grad():
+            torch._foreach_copy_(self._old, self._leaves)
+        self._optimizer.step()
+        with torch.no_grad():
+            for leaf, before in zip(self._leaves, self._old, strict=True):
+                torch.lerp(before, leaf, _spread(self._share, leaf), out=leaf)
+
+    def hold(self, held: Tensor) -> None:
+        if held.any():
+            self._uneven = self._frozen = True
+            self._moving[held] = 0.0
+            self._share[held] = 0.0
+
+    def forget(self, gone: Tensor) -> None:
+        """Clear the optimizer's state of members that are gone."""
+        with torch.no_grad():
+            for leaf in self._leaves:
+                for value in self._optimizer.state.get(leaf, {}).values():
+                    if isinstance(value, Tensor) and value.shape == leaf.shape:
+                        value[gone] = 0.0
+
+
+def optimizer_key(member: Member, name: str) -> tuple[str, str]:
+    """Return what members that one optimizer can step have in common.
+
+    Args:
+        name: the optimizer of a member that names none.
+    """
+    return member.optimizer or name, repr(sorted(member.options.items()))
 
 
 def fastest(name: str, options: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
