@@ -222,7 +222,7 @@ def _curve(record: Record) -> dict[str, Any]:
             found[name] = [_mean(values) for values in table]
     every = max(1, len(record.loss) // _POINTS)
     found["batch_loss"] = {
-        "steps": list(range(1, len(record.loss) + 1, every)),
+        "steps": record.steps[::every].tolist(),
         "values": [float(np.mean(values)) for values in record.loss[::every]],
     }
     return found

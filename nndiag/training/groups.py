@@ -73,7 +73,7 @@ def run_group(
 def last_loss(record: Record, place: int) -> float:
     """Return the mean loss over the last 5 % of the steps that a member took."""
     ended = int(record.stopped[place])
-    taken = record.loss[: None if ended < 0 else ended, place]
+    taken = record.loss[record.steps <= (ended if ended >= 0 else record.steps[-1]), place]
     return float(taken[-max(1, round(_LAST * len(taken))) :].mean())
 
 
