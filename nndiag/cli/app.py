@@ -30,6 +30,7 @@ def build() -> TyperGroup:
         predict,
         presets,
         principles,
+        quiz,
         report,
         reproduce,
         runs,
@@ -146,6 +147,10 @@ def build() -> TyperGroup:
         name="reproduce",
         help=locales._("Checks published claims at laptop scale: measured, judged, compared."),
     )(reproduce.reproduce)
+    app.command(
+        name="quiz",
+        help=locales._("Predict first, then the experiment says what is right, and why."),
+    )(quiz.quiz)
     app.command(name="lessons", help=locales._("Lists the short lessons, one for every symptom."))(
         lessons.lessons
     )
