@@ -113,3 +113,10 @@ def test_each_network_of_a_training_has_its_curve() -> None:
         ("seed 1", [2]),
     ]
     assert [trace["y"] for trace in film.drawing["data"]] == [[5, 6], [4, 5], [6, 7]]
+
+
+def test_a_cloud_of_points_is_told_by_its_extent() -> None:
+    cloud = Line(x=range(30), y=[2.0] * 29 + [5.0], name="one arm", dots=True)
+    grid = Line(x=[0, 1], y=[0, 1])
+    summary = chart(Panel(title="t", lines=[cloud, grid, grid])).summary
+    assert summary == "one arm: 30 points, from 0 to 29.0 and from 2.00 to 5.00. 2 more curves."

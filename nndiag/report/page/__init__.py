@@ -88,18 +88,24 @@ def html(results: Mapping[str, Result], *, figures_only: bool = False) -> str:
     several = len(parts) > 1
     overlaid = list(comparing.overlaid(results)) if several else []
     drawn = [*overlaid, *(chart for part in parts for chart in part.charts)]
-    return templates.get("page.html").render(
-        version=__version__,
-        spoken=words.spoken(),
-        title=_("{count} runs compared").format(count=len(parts)) if several else parts[0].title,
-        parts=parts,
-        compared=comparing.table(results) if several else None,
-        overlaid=overlaid,
-        figures_only=figures_only,
-        plotly=_pack(charts.library()) if drawn else "",
-        drawings=_pack(json.dumps({chart.anchor: chart.drawing for chart in drawn})),
-        css=templates.text("page.css"),
-        js=templates.text("page.js"),
+    return (
+        templates.get("page.html")
+        .render(
+            version=__version__,
+            spoken=words.spoken(),
+            title=_("{count} runs compared").format(count=len(parts))
+            if several
+            else parts[0].title,
+            parts=parts,
+            compared=comparing.table(results) if several else None,
+            overlaid=overlaid,
+            figures_only=figures_only,
+            plotly=_pack(charts.library()) if drawn else "",
+            drawings=_pack(json.dumps({chart.anchor: chart.drawing for chart in drawn})),
+            css=templates.text("page.css"),
+            js=templates.text("page.js"),
+        )
+        .lstrip()
     )
 
 

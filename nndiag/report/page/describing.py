@@ -35,19 +35,31 @@ def _sentences(panel: Panel) -> Iterator[str]:
         text = _("A map of heights from {low} to {high}.")
         yield text.format(low=compact(float(np.nanmin(z))), high=compact(float(np.nanmax(z))))
     lines = [line.drawable for line in panel.lines]
-    told = [line for line in lines if len(line.y)]
-    for line in told[:_MOST_TOLD]:
+    drawn = [line for line in lines if len(line.y)]
+    # Of several, those without a name are a grid or another means of drawing.
+    told = [line for line in drawn if line.name or len(drawn) == 1][:_MOST_TOLD]
+    for line in told:
         yield _told(line, panel)
-    if len(told) > _MOST_TOLD:
-        yield _("{count} more curves.").format(count=len(told) - _MOST_TOLD)
-    if not told and panel.note:
+    if len(drawn) > len(told):
+        yield _("{count} more curves.").format(count=len(drawn) - len(told))
+    if not drawn and panel.note:
         yield _capital(panel.note) + "."
 
 
 def _told(line: Line, panel: Panel) -> str:
+    if line.dots and not (panel.down or panel.ticks) and len(line.y) > _MOST_TOLD:
+        return _cloud(line)
     if panel.heights is not None:
         return _path(line)
     return _points(line, panel) if panel.down or panel.ticks or len(line.y) == 1 else _curve(line)
+
+
+def _cloud(line: Line) -> str:
+    x, y = np.asarray(line.x, dtype=float), np.asarray(line.y, dtype=float)
+    text = _("{name}: {count} points, from {left} to {right} and from {low} to {high}.")
+    ends = {"left": x.min(), "right": x.max(), "low": y.min(), "high": y.max()}
+    said = {name: compact(float(value)) for name, value in ends.items()}
+    return text.format(name=line.name or _("points"), count=len(x), **said)
 
 
 def _path(line: Line) -> str:
