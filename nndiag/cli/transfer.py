@@ -55,7 +55,7 @@ def transfer(
     ] = "linear",
     dropout: Annotated[float, typer.Option(help=_("Dropout probability in the head."))] = 0.0,
     epochs: Annotated[
-        int | None, typer.Option(help=_("Epochs of every strategy (default 12; large nets 10)."))
+        int | None, typer.Option(help=_("Epochs of every strategy (default 12; large nets 8)."))
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(help=_("Samples of a batch (default 10; large nets 20)."))
@@ -84,7 +84,7 @@ def transfer(
     ] = None,
     seeds: Annotated[
         int | None,
-        typer.Option(help=_("Repetitions; they give the intervals (default 5; large nets 3).")),
+        typer.Option(help=_("Repetitions; they give the intervals (default 10; large nets 5).")),
     ] = None,
     save: Annotated[
         Path | None,
@@ -119,7 +119,7 @@ def transfer(
     counts = {"epochs": epochs, "batch_size": batch_size, "seeds": seeds}
     given = {name: number for name, number in counts.items() if number is not None}
     spec = TransferSpec(
-        **usual(backbone) | given,
+        **usual(backbone, kind) | given,
         backbone=backbone,
         weights=weights,
         data=ImageDataSpec(
