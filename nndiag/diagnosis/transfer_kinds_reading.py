@@ -29,6 +29,8 @@ def clusters(rows: Sequence[Row]) -> list[str]:
             right=_percent(learnt["accuracy"].mean),
         )
     ]
+    if _alone(rows):
+        return [*sentences, _alone_text()]
     for other in others:
         gain = _paired(learnt, other, "nmi")
         if not gain.sure:
@@ -45,8 +47,10 @@ def domains(rows: Sequence[Row]) -> list[str]:
     """Return what each method of adaptation gave on each domain.
 
     Args:
-        rows: one a domain and method, with `domain`, `method`, `before` and `gain`.
+        rows: one a domain and method, with `domain`, `method`, `before`, `gain` and `runs`.
     """
+    if _alone(rows):
+        return [_alone_text()]
     sentences = []
     for domain in dict.fromkeys(row["domain"] for row in rows):
         of_domain = [row for row in rows if row["domain"] == domain]
@@ -61,6 +65,14 @@ def domains(rows: Sequence[Row]) -> list[str]:
             )
         )
     return sentences
+
+
+def _alone(rows: Sequence[Row]) -> bool:
+    return bool(rows) and len(rows[0]["runs"]) == 1
+
+
+def _alone_text() -> str:
+    return _("One seed shows no spread: differences of any size may be chance.")
 
 
 def _verdict(gain: Interval) -> str:

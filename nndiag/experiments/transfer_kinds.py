@@ -58,13 +58,14 @@ def unsupervised(spec: TransferSpec, *, watch: Watch | None = None) -> Result:
     target = bench.target(spec.labels_per_class[0], spec.seed)
     whole = (target.train, target.validation, target.test)
     x, y = torch.cat([part.x for part in whole]), torch.cat([part.y for part in whole])
+    ours = _("untrained") if bench.given.state is None else _("pre-trained")
     learnt = adapting.features(bench.body(spec.seed, pretrained=True), x).cpu().numpy()
 
     def one(seed: int) -> dict[str, _Grouped]:
         half = np.random.default_rng(seed).permutation(len(y))[: -(-len(y) // 2)]
         random = adapting.features(bench.body(seed, pretrained=False), x[half])
         tables = {
-            _("pre-trained"): learnt[half],
+            ours: learnt[half],
             _("random backbone"): random.cpu().numpy(),
             _("pixels"): x[half].flatten(1).cpu().numpy(),
         }
@@ -151,9 +152,13 @@ def transductive(spec: TransferSpec, *, watch: Watch | None = None) -> Result:
             "label": f"{domain}, {method}",
             "domain": domain,
             "method": method,
-            "before": interval([one[domain, method][0] for one in done]),
-            "test_accuracy": interval([one[domain, method][1] for one in done]),
+            "before": interval([before for before, _after in _pairs(done, domain, method)]),
+            "test_accuracy": interval([after for _before, after in _pairs(done, domain, method)]),
             "gain": interval([after - before for before, after in _pairs(done, domain, method)]),
+            "runs": [
+                {"before": before, "test_accuracy": after}
+                for before, after in _pairs(done, domain, method)
+            ],
         }
         for domain, method in (done[0] if done else ())
     ]

@@ -67,7 +67,7 @@ def test_pixels_are_grouped_as_by_scikit_learn_alone(grouped: Result) -> None:
 
 def test_groups_and_projections_hold_every_image(grouped: Result) -> None:
     found = grouped.result
-    assert [row["label"] for row in found["rows"]] == ["pre-trained", "random backbone", "pixels"]
+    assert [row["label"] for row in found["rows"]] == ["untrained", "random backbone", "pixels"]
     assert found["images"] == (int((embedded.read()[1] >= 5).sum()) + 1) // 2
     table = np.array(found["groups"])
     assert table.sum() == found["images"]
@@ -365,3 +365,4 @@ def test_ctrl_c_keeps_the_seeds_that_are_complete(monkeypatch: pytest.MonkeyPatc
     result = transfer_kinds.unsupervised(_spec(kind="unsupervised")).result
     assert result["interrupted"]
     assert all(len(row["runs"]) == 1 for row in result["rows"])
+    assert result["reading"][-1].startswith("One seed shows no spread")
