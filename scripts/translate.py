@@ -26,7 +26,9 @@ FOLDER = CHECKOUT / "nndiag" / "locales" / "fr" / "LC_MESSAGES"
 _MARKED = (
     "nndiag/cli/settings",
     "nndiag/cli/typer_words",
+    "nndiag/experiments/reproduce",
     "nndiag/lessons/",
+    "nndiag/report/claims",
     "nndiag/report/keys",
     "nndiag/report/lessons",
 )

@@ -18,26 +18,7 @@ from nndiag.schema.errors import NndiagError
 
 def build() -> TyperGroup:
     """Assemble the commands, in the language in use."""
-    from nndiag.cli import (
-        boundary,
-        compare,
-        depth_limit,
-        diagnose,
-        generalisation,
-        gradients,
-        lessons,
-        play,
-        predict,
-        presets,
-        principles,
-        quiz,
-        report,
-        reproduce,
-        runs,
-        summary,
-        sweep,
-        transfer,
-    )
+    from nndiag.cli import commands
 
     app = typer.Typer(
         name="nndiag",
@@ -63,103 +44,7 @@ def build() -> TyperGroup:
     ) -> None:
         pass
 
-    app.command(
-        name="gradients",
-        help=locales._(
-            "Shows how the signal and the gradient change from layer to layer, on real data."
-        ),
-    )(gradients.gradients)
-    app.command(
-        name="diagnose",
-        help=locales._("Runs your own training script, unchanged, and says what is wrong with it."),
-        context_settings=diagnose.SETTINGS,
-    )(diagnose.diagnose)
-    app.command(
-        name="compare-fixes",
-        help=locales._("Trains a broken network with every fix of it, tuned alike, over seeds."),
-    )(compare.compare_fixes)
-    app.command(
-        name="compare-optimizers",
-        help=locales._("Tunes every optimizer alike and ranks them over seeds."),
-    )(compare.compare_optimizers)
-    presets.register(app)
-    app.command(
-        name="perceptron",
-        help=locales._("One neuron: its value, its boundary, and what it can learn."),
-    )(principles.perceptron)
-    app.command(
-        name="ewma",
-        help=locales._("Moving averages: the noise they leave, their lag, their first steps."),
-    )(principles.ewma)
-    app.command(
-        name="backprop",
-        help=locales._("A gradient by hand, factor by factor, beside autograd and differences."),
-    )(principles.backprop)
-    app.command(
-        name="losses",
-        help=locales._("Losses with their gradients, and why MSE with a sigmoid stalls."),
-    )(principles.losses)
-    app.command(
-        name="descent",
-        help=locales._("Batch, mini-batch and stochastic gradient descent on the same surface."),
-    )(principles.descent)
-    app.command(
-        name="sweep",
-        help=locales._("Trains every combination of settings, keeps the runs, and compares them."),
-    )(sweep.sweep)
-    app.add_typer(runs.commands(), name="runs", help=locales._("Reads the store of sweeps."))
-    app.command(
-        name="play",
-        help=locales._("Opens a page on which you steer a real training and watch its layers."),
-    )(play.play)
-    app.command(
-        name="report", help=locales._("Puts saved results and stored sweeps on one page to read.")
-    )(report.report)
-    app.command(
-        name="summary",
-        help=locales._("Lists the layers of a network: output, parameters, operations."),
-    )(summary.summary)
-    app.command(
-        name="transfer",
-        help=locales._("Measures what a pre-trained backbone gives, by strategy, against scratch."),
-    )(transfer.transfer)
-    app.command(
-        name="predict",
-        help=locales._("Says what a network that transfer --save wrote sees in images."),
-    )(predict.predict)
-    app.command(
-        name="boundary",
-        help=locales._("Points of the plane, layer by layer, with activations and without."),
-    )(boundary.boundary)
-    app.command(
-        name="bias-variance",
-        help=locales._("Takes the error of growing models apart: bias, variance, noise."),
-    )(generalisation.bias_variance)
-    app.command(
-        name="split",
-        help=locales._("Divides the data by class, compares distributions, looks for leaks."),
-    )(generalisation.split)
-    app.command(
-        name="depth-limit",
-        help=locales._("How deep a plain network trains, by method, and what decides it."),
-    )(depth_limit.depth_limit)
-    app.command(
-        name="reproduce",
-        help=locales._("Checks published claims at laptop scale: measured, judged, compared."),
-    )(reproduce.reproduce)
-    app.command(
-        name="quiz",
-        help=locales._("Predict first, then the experiment says what is right, and why."),
-    )(quiz.quiz)
-    app.command(name="lessons", help=locales._("Lists the short lessons, one for every symptom."))(
-        lessons.lessons
-    )
-    app.command(
-        name="explain",
-        help=locales._(
-            "Explains a symptom or a topic in a minute: what, formula, what to look at."
-        ),
-    )(lessons.explain)
+    commands.register(app)
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
     typer_words.speak(group)

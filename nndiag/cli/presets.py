@@ -17,7 +17,13 @@ from nndiag.cli.settings import with_settings
 from nndiag.locales import _
 from nndiag.schema.errors import UsageError
 from nndiag.schema.spec_generalisation import LearningCurveSpec
-from nndiag.schema.spec_presets import BatchSizesSpec, PresetSpec, RegularizersSpec, SchedulesSpec
+from nndiag.schema.spec_presets import (
+    BatchSizesSpec,
+    LrFindSpec,
+    PresetSpec,
+    RegularizersSpec,
+    SchedulesSpec,
+)
 
 Rates = Annotated[int, typer.Option(help=_("Learning rates tried for each variant."))]
 Seeds = Annotated[int, typer.Option(help=_("Trainings of each configuration."))]
@@ -197,13 +203,22 @@ def compare_regularizers(
     }
 
 
-def register(app: typer.Typer) -> None:
-    """Add the presets to the command line."""
-    helps = {
-        learning_curve: _("Accuracy against training-set size: more data, or more capacity?"),
+@preset(LrFindSpec, "lr", "schedule")
+def lr_find(
+    low: Annotated[float, typer.Option(help=_("Where the rate begins."))] = LrFindSpec.low,
+    high: Annotated[float, typer.Option(help=_("Where it ends."))] = LrFindSpec.high,
+    range_steps: Annotated[
+        int, typer.Option(help=_("Steps of the test."))
+    ] = LrFindSpec.range_steps,
+) -> dict[str, Any]:
+    return {"low": low, "high": high, "range_steps": range_steps}
+
+
+def comparisons() -> dict[Callable[..., int], str]:
+    """Return the comparisons, each with a line on what it does."""
+    return {
+        lr_find: _("The range test: a learning rate from one short training, and a check of it."),
         compare_schedules: _("Learning-rate schedules, each tuned, and 'first without decay'."),
         compare_regularizers: _("What holds overfitting back: gap, sparsity and norm of weights."),
         compare_batch_sizes: _("Batch sizes: noise, speed, accuracy, memory; the rate scaled."),
     }
-    for command, text in helps.items():
-        app.command(name=command.__name__.replace("_", "-"), help=text)(command)

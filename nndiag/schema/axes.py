@@ -6,12 +6,14 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from nndiag.locales import _, to_translate
 from nndiag.schema.errors import UsageError, unknown_name
 from nndiag.schema.spec import MAX_DEPTH, NETS, NORMS
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Value = str | int | float | bool | None
 #: Draws that only repeat a configuration, in a row, after which a space counts as exhausted.
@@ -329,6 +331,8 @@ def _points(
     if not count.isdigit() or not 2 <= int(count) <= _MOST_VALUES:
         raise _wrong_range(name, text)
     scale, low, high = ends
+    import numpy as np  # where an axis is read, not where help is shown
+
     space = np.geomspace if scale == "log" else np.linspace
     points = [float(point) for point in space(low, high, int(count))]
     points[0], points[-1] = low, high
@@ -377,6 +381,8 @@ def sample(axes: Sequence[Axis], count: int, seed: int) -> list[dict[str, Value]
     numbers have four digits. A longer list begins with the shorter one of the same seed. Where
     the axes hold no more than `count` combinations, all of them are returned.
     """
+    import numpy as np
+
     generator = np.random.default_rng(seed)
     found: dict[tuple[Value, ...], dict[str, Value]] = {}
     repeats = 0
