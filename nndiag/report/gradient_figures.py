@@ -200,7 +200,7 @@ def _training(training: Mapping[str, Any]) -> Iterator[Panel]:
             y_limits=(-3, 103),
         )
     layers = training.get("layers") or {}
-    for name, label, unit, log in (
+    for name, heading, unit, log in (
         (
             "output_grad_norm",
             _("Output gradient norm while training"),
@@ -216,27 +216,23 @@ def _training(training: Mapping[str, Any]) -> Iterator[Panel]:
         ("update_ratio", _("Update / weight while training"), _("update / weight"), True),
     ):
         if len(layers.get("steps", ())) > 1 and layers.get(name):
-            members = layers.get("members") or {}
-            heat = Heat(
-                steps=layers["steps"],
-                names=layers["names"],
-                z=[
-                    [None if value is None else means([value])[0] for value in row]
-                    for row in layers[name]
-                ],
-                unit=unit,
-                log=log,
-                members={
-                    _("seed {seed}").format(seed=seed): table
-                    for seed, table in zip(
-                        members.get("seeds", ()), members.get(name, ()), strict=True
-                    )
-                },
-                member_steps=members.get("steps", ()),
-            )
             yield Panel(
-                title=label,
+                title=heading,
                 x_name=_("step"),
                 y_name=_("layer (input at the top)"),
-                heat=heat,
+                heat=_heat(layers, name, unit, log),
             )
+
+
+def _heat(layers: Mapping[str, Any], name: str, unit: str, log: bool) -> Heat:
+    members = layers.get("members") or {}
+    seeds = [_("seed {seed}").format(seed=seed) for seed in members.get("seeds", ())]
+    return Heat(
+        steps=layers["steps"],
+        names=layers["names"],
+        z=layers[name],
+        unit=unit,
+        log=log,
+        members=dict(zip(seeds, members.get(name, ()), strict=True)),
+        member_steps=members.get("steps", ()),
+    )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 #: A page holds no more points of a curve, and no more steps of a map, than a screen can show.
-_MOST_POINTS, _MOST_STEPS = 1200, 300
+_MOST_POINTS, _MOST_STEPS, _MOST_COLUMNS = 1200, 300, 150
 _HEIGHT, _ROW_HEIGHT = 400, 18
 _MOST_NAMES = 20
 _DASHES = ("solid", "dashdot", "dot")
@@ -221,57 +221,65 @@ def _thinned(line: Line) -> Line:
 
 def _add_line(figure: Figure, line: Line, *, sideways: bool) -> None:
     x, y = np.asarray(line.x, dtype=float), np.asarray(line.y, dtype=float)
-    few = len(x) <= _FEW
-    bars, ink = None, line.colour is None
+    bars = None
     if line.low is not None and line.high is not None and len(x):
         low, high = np.asarray(line.low, dtype=float), np.asarray(line.high, dtype=float)
-        middle = x if sideways else y
         if line.dots or len(x) == 1:
-            bars = {
-                "symmetric": False,
-                "array": (high - middle).tolist(),
-                "arrayminus": (middle - low).tolist(),
-            }
+            bars = _bars(x if sideways else y, low, high)
         else:
-            low = np.where((low <= 0) & (figure.layout.yaxis.type == "log"), y, low)
-            figure.add_scatter(
-                x=[*x, *x[::-1]],
-                y=[*high, *low[::-1]],
-                fill="toself",
-                fillcolor=style.colour(line.colour),
-                opacity=style.BAND_ALPHA,
-                line={"width": 0},
-                mode="lines",
-                hoverinfo="skip",
-                visible=line.shown,
-            )
-    mode = "markers" if line.dots else ("lines+markers" if few and not line.dashed else "lines")
-    marker = _MARKERS[line.shape % len(_MARKERS)]
+            _add_band(figure, line, low, high)
+    lined = "lines+markers" if len(x) <= _FEW and not line.dashed else "lines"
     said = "%{text}<br>" if line.points else ""
+    colour = style.colour(line.colour)
     figure.add_scatter(
         x=x.tolist(),
         y=y.tolist(),
         name=html.escape(line.name),
-        mode=mode + ("+text" if line.labels else ""),
+        mode=("markers" if line.dots else lined) + ("+text" if line.labels else ""),
         text=[html.escape(text) for text in line.labels or line.points] or None,
         textposition="top center",
         textfont={"shadow": "auto"},  # readable on a map of any colour
         hovertemplate=f"{said}%{{x}}, %{{y:.4g}}<extra>{html.escape(line.name)}</extra>",
         line={
-            "color": style.colour(line.colour),
+            "color": colour,
             "dash": "dash" if line.dashed else _DASHES[style.dash(line.colour)],
             "width": 2,
         },
         marker={
-            "color": style.colour(line.colour),
+            "color": colour,
             "size": 8 if line.dots else 5,
-            "symbol": marker,
+            "symbol": _MARKERS[line.shape % len(_MARKERS)],
         },
         error_x=bars if sideways else None,
         error_y=None if sideways else bars,
         visible=line.shown,
         # The page gives it the colour of its text, light or dark.
-        meta={"ink": True} if ink else None,
+        meta={"ink": True} if line.colour is None else None,
+    )
+
+
+def _bars(middle: np.ndarray, low: np.ndarray, high: np.ndarray) -> dict[str, Any]:
+    return {
+        "symmetric": False,
+        "array": (high - middle).tolist(),
+        "arrayminus": (middle - low).tolist(),
+    }
+
+
+def _add_band(figure: Figure, line: Line, low: np.ndarray, high: np.ndarray) -> None:
+    if figure.layout.yaxis.type == "log":
+        # An interval that reaches zero has no lower edge on a log axis.
+        low = np.where(low > 0, low, line.y)
+    figure.add_scatter(
+        x=[*line.x, *line.x[::-1]],
+        y=[*high, *low[::-1]],
+        fill="toself",
+        fillcolor=style.colour(line.colour),
+        opacity=style.BAND_ALPHA,
+        line={"width": 0},
+        mode="lines",
+        hoverinfo="skip",
+        visible=line.shown,
     )
 
 
@@ -281,17 +289,13 @@ def _short(table: Any) -> list[list[float | None]]:
     return [[float(f"{v:.4g}") if np.isfinite(v) else None for v in row] for row in rows]
 
 
-def _kept(heat: Heat) -> np.ndarray:
-    """Return the rows of a map that a page holds: evenly spaced, first and last among them."""
-    return _evenly(len(heat.steps))
-
-
-def _evenly(count: int) -> np.ndarray:
-    return np.unique(np.linspace(0, count - 1, min(count, _MOST_STEPS)).round()).astype(int)
+def _evenly(count: int, most: int) -> np.ndarray:
+    """Return at most so many places of `count`, evenly spaced, first and last among them."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round()).astype(int)
 
 
 def _map(panel: Panel, heat: Heat, anchor: str) -> Chart:
-    kept = _kept(heat)
+    kept = _evenly(len(heat.steps), _MOST_COLUMNS)
     table = heat.table[kept].T
     with np.errstate(divide="ignore"):
         z = np.log10(table) if heat.log else table
@@ -328,11 +332,10 @@ def _map(panel: Panel, heat: Heat, anchor: str) -> Chart:
 
 def _film(panel: Panel, heat: Heat, anchor: str) -> Chart:
     """Return the curves by layer at the last step, and what they are at the others."""
-    kept, tables = _kept(heat), {}
-    if not heat.members:
-        tables[""] = heat.table[kept]
-    else:
-        rows = _evenly(len(heat.member_steps))
+    kept = _evenly(len(heat.steps), _MOST_STEPS)
+    tables = {"": heat.table[kept]}
+    if heat.members:
+        rows = _evenly(len(heat.member_steps), _MOST_STEPS)
         kept = np.searchsorted(heat.steps, [heat.member_steps[row] for row in rows])
         tables = {_("mean of all"): heat.table[kept]}
         tables |= {name: heat.drawable(z)[rows] for name, z in heat.members.items()}

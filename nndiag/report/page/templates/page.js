@@ -243,5 +243,6 @@
   for (const one of all("details.raw")) one.addEventListener("toggle", () => raw(one));
   for (const button of all(".download")) button.addEventListener("click", () => download(button));
   for (const button of all(".copy")) button.addEventListener("click", () => copy(button));
-  drawAll();
+  // The page is read first, then drawn.
+  addEventListener("load", () => requestAnimationFrame(() => setTimeout(drawAll)));
 })();
