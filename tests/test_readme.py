@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 README = PAGES[0].read_text()
 NEEDS_MORE = re.compile(
-    r"COMMAND|nndiag (diagnose|report|runs( [sce]|$)|sweep$|summary$|predict)|"
+    r"COMMAND|nndiag (diagnose|report|runs( [sce]|$)|sweep$|summary$|predict|quiz( --set|$))|"
     r"package\.module|\.csv|\.npz|--save|\.safetensors|--data \w*(mnist|cifar)|[\[<]|\.\.\."
 )
 
@@ -31,7 +31,13 @@ def read(page: Path) -> str:
 
 
 def slow(command: str) -> bool:
-    return bool(re.search(r"--depth \d{4}|--train \d{3}|nndiag (compare-|sweep|transfer)", command))
+    return bool(
+        re.search(
+            r"--depth \d{4}|--train \d{3}|"
+            r"nndiag (compare-|sweep|transfer|learning-curve|boundary$)|--axis|--animate|--task classification",
+            command,
+        )
+    )
 
 
 def test_two_commands_stand_first() -> None:

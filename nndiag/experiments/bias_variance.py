@@ -193,7 +193,7 @@ def _reading(spec: BiasVarianceSpec, task: Task, rows: Sequence[Mapping[str, Any
         ).format(
             best=best["label"],
             error=f"{best[error].mean:.3g}",
-            bias=f"{best[bias].mean:.3g}",
+            bias=f"{max(best[bias].mean, 0.0):.3g}",
             variance=f"{best[variance].mean:.3g}",
             noise=f"{best[noise].mean:.3g}",
             deviation=f"{max(row['deviation'] for row in rows):.0e}",
