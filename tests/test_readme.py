@@ -34,7 +34,8 @@ def slow(command: str) -> bool:
     return bool(
         re.search(
             r"--depth \d{4}|--train \d{3}|"
-            r"nndiag (compare-|sweep|transfer|learning-curve|boundary$)|--axis|--animate|--task classification",
+            r"nndiag (compare-|sweep|transfer|learning-curve|boundary$)|"
+            r"--axis|--animate|--task classification",
             command,
         )
     )
