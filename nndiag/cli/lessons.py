@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,7 +12,9 @@ from nndiag.cli import options
 from nndiag.cli.outcome import Outputs
 from nndiag.lessons import LESSONS, lesson
 from nndiag.locales import _
-from nndiag.schema.result import Result
+
+if TYPE_CHECKING:
+    from nndiag.schema.result import Result
 
 Topic = Annotated[
     list[str] | None,
@@ -53,6 +55,8 @@ def explain(
 
 
 def _result(command: str, spec: dict[str, Any], found: dict[str, Any]) -> Result:
+    from nndiag.schema.result import Result
+
     return Result(
         command=command,
         spec=spec,

@@ -16,7 +16,6 @@ from nndiag.cli import options
 from nndiag.cli.outcome import Outputs, require_writable
 from nndiag.locales import _
 from nndiag.schema.errors import RunError, UsageError
-from nndiag.schema.result import plain
 from nndiag.schema.spec import require_choice
 from nndiag.schema.spec_sweep import METRICS
 
@@ -130,4 +129,6 @@ def _as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _as_json(rows: Sequence[Mapping[str, Any]]) -> str:
+    from nndiag.schema.result import plain
+
     return json_text.dumps(plain(rows), indent=2, allow_nan=False, ensure_ascii=False) + "\n"

@@ -11,7 +11,6 @@ from typing import Any
 from nndiag.locales import _
 from nndiag.schema.axes import Axis, grid, parse_all, sample
 from nndiag.schema.errors import UsageError
-from nndiag.schema.result import plain
 from nndiag.schema.spec import DEVICES, require_choice, require_range
 
 #: Metrics by name, and whether a higher value is better.
@@ -33,6 +32,8 @@ def key(value: Any, version: str) -> str:
     The first hexadecimal digits of the SHA-256 of the canonical JSON (keys sorted, no spaces,
     UTF-8) of value and version. Numbers that are equal have one form: 1 and 1.0 do not differ.
     """
+    from nndiag.schema.result import plain  # loads numpy, which help does without
+
     canonical = json.dumps(
         [version, _canonical(plain(value))],
         sort_keys=True,

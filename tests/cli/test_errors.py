@@ -64,7 +64,7 @@ def test_outputs_are_checked_before_the_run(run_cli: RunCli, tmp_path: Path) -> 
 def test_ctrl_c_keeps_the_training_so_far(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
     from nndiag.training import short
 
-    real, taken = short._step, 0
+    real, taken = short.take_step, 0
 
     def step(*arguments: Any) -> Any:
         nonlocal taken
@@ -73,7 +73,7 @@ def test_ctrl_c_keeps_the_training_so_far(run_cli: RunCli, monkeypatch: pytest.M
             raise KeyboardInterrupt
         return real(*arguments)
 
-    monkeypatch.setattr(short, "_step", step)
+    monkeypatch.setattr(short, "take_step", step)
     done = run_cli("gradients", "--depth", "3", "--act", "relu", "--train", "100", "--json", "-")
     assert done.code == 130
     assert '"interrupted": true' in done.out
