@@ -78,7 +78,10 @@ LESSONS = (
         ),
         formula=_("expected test error = noise + (1 - 2 noise) error  (two classes)"),
         look=_("Samples of one input with several labels, and when the validation loss turns."),
-        commands=("nndiag diagnose train.py", "nndiag bias-variance --noise 0.6"),
+        commands=(
+            "nndiag diagnose train.py",
+            "nndiag bias-variance --task classification --noise 0.2",
+        ),
         papers=(
             "Zhang et al. 2017 (Rethinking generalization)",
             "Arpit et al. 2017 (Memorization)",
@@ -130,7 +133,10 @@ LESSONS = (
         ),
         formula=_("CV = (1 / k) sum_i error(fold i, trained on the others)"),
         look=_("The score of each fold, and the pooled one over the whole set."),
-        commands=("nndiag split --seed 1", "nndiag learning-curve"),
+        commands=(
+            "nndiag sweep depth=2,5 --cv 5 --seeds 1",
+            "nndiag learning-curve",
+        ),
         papers=("Kohavi 1995", "Bengio & Grandvalet 2004"),
         aliases=("k-fold", "kfold", "cv", "validation croisée"),
         see=("data-split", "hyper-parameters"),

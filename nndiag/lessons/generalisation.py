@@ -38,7 +38,7 @@ LESSONS = (
         formula=_("bias^2 = E_x (E_D f_D(x) - f(x))^2  dominates the error"),
         look=_("Training accuracy far from 100 % and no gap to validation."),
         commands=(
-            "nndiag bias-variance --degrees 1,2,3",
+            "nndiag bias-variance --values 1,2,3",
             "nndiag learning-curve --width 2",
         ),
         papers=("Geman, Bienenstock & Doursat 1992", "Goodfellow, Bengio & Courville 2016, 5.2"),
@@ -104,7 +104,7 @@ LESSONS = (
         formula=_("L + (lambda / N) sum_l |W_l|_F^2;  decoupled: w <- (1 - lr lambda) w - step"),
         look=_("Gap between training and validation, norm of the weights, share of weights at 0."),
         commands=(
-            "nndiag bias-variance",
+            "nndiag compare-regularizers",
             "nndiag compare-optimizers --optimizers adam,adamw",
         ),
         papers=(
@@ -138,8 +138,8 @@ LESSONS = (
         formula=_("train: m x / (1 - p), m ~ Bernoulli(1 - p);  E = x;  eval: x"),
         look=_("Training accuracy falls, validation accuracy rises: the gap closes."),
         commands=(
+            "nndiag compare-regularizers --regularizers dropout",
             "nndiag gradients --depth 5 --act relu --dropout 0.5 --train 60",
-            "nndiag gradients --depth 5 --act relu --train 60",
         ),
         papers=("Srivastava et al. 2014", "Tompson et al. 2015 (spatial dropout)"),
         aliases=("inverted dropout", "spatial dropout", "abandon", "décrochage"),
@@ -160,7 +160,7 @@ LESSONS = (
         ),
         look=_("The step of the best validation loss, and how much is lost by going on."),
         commands=(
-            "nndiag bias-variance --model mlp --axis epochs",
+            "nndiag bias-variance --axis epochs",
             "nndiag gradients --depth 3 --act relu --train 90",
         ),
         papers=("Prechelt 1998 (Early Stopping - But When?)",),
@@ -178,7 +178,10 @@ LESSONS = (
         ),
         formula=_("lr ~ 10^U(-4, 0);  halving: n configurations, keep n / 2, double the steps"),
         look=_("The effect of each axis averaged over the others, and the spread over seeds."),
-        commands=("nndiag compare-optimizers --tune full --optimizers adam", "nndiag split"),
+        commands=(
+            "nndiag sweep act=relu,tanh lr=log:1e-3:1:5 --seeds 2",
+            "nndiag compare-optimizers --tune full --optimizers adam",
+        ),
         papers=("Bergstra & Bengio 2012", "Jamieson & Talwalkar 2016", "Li et al. 2018"),
         aliases=(
             "sweep",

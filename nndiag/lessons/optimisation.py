@@ -114,7 +114,7 @@ LESSONS = (
         look=_("The rate at the last step over that of the first, and where most of the fall was."),
         commands=(
             "nndiag diagnose train.py",
-            "nndiag gradients --depth 3 --act relu --train 60 --lr 1e-7",
+            "nndiag compare-schedules --schedules exponential",
         ),
         papers=("Loshchilov & Hutter 2017 (SGDR)", "PyTorch documentation: lr_scheduler"),
         aliases=("mauvais calendrier", "mauvais programme du taux"),
@@ -148,8 +148,8 @@ LESSONS = (
         formula=_("w <- w - lr g;  best rate within a factor of 2 of the largest that converges"),
         look=_("Accuracy against rate: a plateau, then a cliff on the side of the large rates."),
         commands=(
+            "nndiag lr-find",
             "nndiag compare-optimizers --optimizers sgd --rates 9",
-            "nndiag descent --lr 0.5",
         ),
         papers=("Bengio 2012 (Practical Recommendations)", "Smith 2017 (Cyclical Learning Rates)"),
         aliases=("lr", "lr-find", "rate", "step size", "taux d'apprentissage"),
@@ -170,8 +170,8 @@ LESSONS = (
         ),
         look=_("Loss and accuracy of the last tenth of the training, with decay and without."),
         commands=(
-            "nndiag descent --lr 0.3",
-            "nndiag descent --lr 0.03",
+            "nndiag compare-schedules",
+            "nndiag compare-schedules --schedules cosine,step",
         ),
         papers=("Smith 2017", "Loshchilov & Hutter 2017 (SGDR)", "Goyal et al. 2017 (warm-up)"),
         aliases=(
@@ -198,7 +198,7 @@ LESSONS = (
         look=_("Noise of the gradient by batch size, and epochs against steps to the same loss."),
         commands=(
             "nndiag descent --batch-sizes 1,4,16,64,all",
-            "nndiag gradients --batch-size 32",
+            "nndiag compare-batch-sizes",
         ),
         papers=("Masters & Luschi 2018", "Goyal et al. 2017", "Smith et al. 2018"),
         aliases=("batch", "mini-batch", "compare-batch-sizes", "taille de lot", "taille des lots"),

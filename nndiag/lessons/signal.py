@@ -210,11 +210,12 @@ LESSONS = (
             "Var[s^2] / E[s^2]^2 = L (mu_2 / mu_1^2 - 1 - s_1),  s_1 = -1 Gaussian, 0 orthogonal"
         ),
         look=_(
-            "Two networks with the same factor a layer, of which only the orthogonal one learns."
+            "Accuracy against depth by method: the same factor a layer, and only orthogonal "
+            "weights go deep."
         ),
         commands=(
+            "nndiag depth-limit",
             "nndiag gradients --depth 200 --width 64 --act tanh --init orthogonal",
-            "nndiag gradients --depth 200 --width 64 --act tanh --init lecun_normal",
         ),
         papers=(
             "Saxe, McClelland & Ganguli 2013",

@@ -179,14 +179,14 @@ def _class_table(found: Row, width: int, glyphs: Glyphs) -> Lines:
     everything = found["samples"]
     columns = [
         column(_("class"), rows, lambda row: row["label"], left=True, shrinks_to=12),
-        column(_("samples"), rows, lambda row: count(row["samples"]), group=_("all")),
-        column("%", rows, lambda row: _share(row["samples"], everything), group=_("all")),
+        column("n", rows, lambda row: count(row["samples"]), group=_("whole")),
+        column("%", rows, lambda row: _share(row["samples"], everything), group=_("whole")),
     ]
     for place, part in enumerate(parts):
         group = f"{words[part['name']]} ({count(part['samples'])})"
         columns += [
             Column(
-                title=_("samples"),
+                title="n",
                 cells=tuple(count(row["parts"][place]) for row in rows),
                 group=group,
             ),
