@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from rich.console import RenderableType
@@ -189,3 +190,60 @@ def _loss_curves(found: Row, name: str, title: str, width: int, glyphs: Glyphs) 
     if curves:
         plot = Plot(curves=curves, title=title, x_name=_("step"), log=True)
         yield from plot.lines(width, ascii_only=glyphs.ascii_only)
+
+
+def lr_find(result: Result) -> RenderableType:
+    """Return what `nndiag lr-find` prints."""
+    return View(result, _lr_find)
+
+
+def _lr_find(result: Result, width: int, glyphs: Glyphs) -> Parts:
+    found = result.result
+    rows = found["rows"]
+    yield header(result, width, glyphs)
+    if found["range"]:
+        yield _range_curve(found["range"], width, glyphs)
+    if rows:
+        yield variant_table(
+            _("Too small, good, too large"),
+            variant_columns(rows, glyphs, _("rate")),
+            width,
+            glyphs,
+            _("gain: against the suggested rate, paired by seed. steps: to {target} %.").format(
+                target=f"{100 * result.spec['target_accuracy']:.0f}"
+            ),
+        )
+        yield _batch_losses(found, width, glyphs)
+    if found["fixed"]:
+        yield _fixed_rates(found["fixed"], width, glyphs)
+    yield closing(found, width, glyphs)
+
+
+def _range_curve(one: Row, width: int, glyphs: Glyphs) -> Lines:
+    logs = [math.log10(rate) for rate in one["rates"]]
+    plot = Plot(
+        curves=[Curve("", logs, [value.mean for value in one["loss"]])],
+        title=_("Training loss while the rate rises (log scale)"),
+        x_name=_("log10 of the learning rate"),
+        log=True,
+    )
+    yield from plot.lines(width, ascii_only=glyphs.ascii_only)
+
+
+def _batch_losses(found: Row, width: int, glyphs: Glyphs) -> Lines:
+    curves = [
+        Curve(one["label"], one["batch_loss"]["steps"], one["batch_loss"]["values"])
+        for one in found["curves"]
+    ]
+    plot = Plot(curves=curves, title=_("Training loss (log scale)"), x_name=_("step"), log=True)
+    yield from plot.lines(width, ascii_only=glyphs.ascii_only)
+
+
+def _fixed_rates(rows: Sequence[Row], width: int, glyphs: Glyphs) -> Lines:
+    columns = [
+        column(_("fixed rate"), rows, lambda r: compact(r["lr"], 2), group=" "),
+        column(_("val %"), rows, lambda r: accuracy_cell(r["val_accuracy"], glyphs)),
+        column(_("test %"), rows, lambda r: accuracy_cell(r["test_accuracy"], glyphs)),
+        column(_("div."), rows, lambda r: count(r["diverged"])),
+    ]
+    yield from table(_("Check: trainings with fixed rates"), columns, width, glyphs)

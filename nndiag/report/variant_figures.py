@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -214,7 +215,78 @@ def _balls_panel(balls: Row) -> Panel:
     )
 
 
+def lr_find(result: Result) -> Iterator[Panel]:
+    """Yield the range test, accuracy by fixed rate, and the three trainings."""
+    found = result.result
+    if found["range"]:
+        yield _range_panel(found["range"], found["suggestion"])
+    if found["fixed"]:
+        values = [row["val_accuracy"] for row in found["fixed"]]
+        yield Panel(
+            title=_("Validation accuracy by fixed rate"),
+            x_name=_("learning rate"),
+            y_name=_("accuracy (%)"),
+            lines=[
+                Line(
+                    x=[row["lr"] for row in found["fixed"]],
+                    y=[100 * value.mean for value in values],
+                    low=[100 * value.low for value in values],
+                    high=[100 * value.high for value in values],
+                )
+            ],
+            log_x=True,
+        )
+    yield Panel(
+        title=_("Training loss of the three"),
+        x_name=_("step"),
+        y_name=_("loss"),
+        lines=[
+            Line(
+                x=one["batch_loss"]["steps"],
+                y=one["batch_loss"]["values"],
+                name=one["label"],
+                colour=place,
+            )
+            for place, one in enumerate(found["curves"])
+        ],
+        log_y=True,
+    )
+
+
+def _range_panel(one: Row, suggestion: Mapping[str, Interval]) -> Panel:
+    """Return the loss by rate, with the places that were read off it."""
+    rates, losses = one["rates"], one["loss"]
+    marks = {"low": _("steepest"), "lr": _("suggested"), "high": _("lowest")}
+    places = {
+        name: min(range(len(rates)), key=lambda k: abs(math.log(rates[k] / suggestion[name].mean)))
+        for name in marks
+    }
+    return Panel(
+        title=_("Range test: training loss while the rate rises"),
+        x_name=_("learning rate"),
+        y_name=_("loss"),
+        lines=[
+            Line(x=rates, y=one["raw"], name=_("first seed, as it is"), colour=5),
+            Line(
+                x=rates,
+                y=[value.mean for value in losses],
+                low=[value.low for value in losses],
+                high=[value.high for value in losses],
+                name=_("smoothed, mean over seeds"),
+            ),
+            *(
+                Line(x=[rates[p]], y=[losses[p].mean], name=marks[name], dots=True, colour=place)
+                for place, (name, p) in enumerate(places.items(), start=1)
+            ),
+        ],
+        log_x=True,
+        log_y=True,
+        y_limits=(min(value.mean for value in losses) / 3, 5 * losses[0].mean),
+    )
+
+
 DRAWINGS = {
+    "lr-find": lr_find,
     "compare-schedules": schedules,
     "compare-batch-sizes": batch_sizes,
     "compare-regularizers": regularizers,

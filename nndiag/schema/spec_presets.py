@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from nndiag.locales import _
 from nndiag.schema.axes import KINDS
 from nndiag.schema.errors import UsageError
-from nndiag.schema.spec import DEVICES, require_choice, require_range
+from nndiag.schema.spec import DEVICES, require_choice, require_positive, require_range
 from nndiag.schema.spec_sweep import SweepSpec
 
 
@@ -134,6 +134,39 @@ class BatchSizesSpec(PresetSpec):
         require_range("--reference", self.reference, 1)
         for size in self.sizes:
             require_range("--batch-sizes", size, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LrFindSpec(PresetSpec):
+    """One run of `nndiag lr-find`.
+
+    Attributes:
+        low, high: where the rate begins and ends.
+        range_steps: of the test.
+        rates: fixed rates that are trained to check it.
+    """
+
+    usual: ClassVar[Mapping[str, Any]] = {"steps": 200}
+
+    rates: int = 9
+    low: float = 1e-5
+    high: float = 10.0
+    range_steps: int = 200
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_free(self, "lr")
+        require_free(self, "schedule")
+        require_range("--rates", self.rates, 3, 50)
+        require_positive("--low", self.low)
+        require_positive("--high", self.high)
+        require_range("--range-steps", self.range_steps, 20, 1_000_000)
+        if self.high < 10 * self.low:
+            raise UsageError(
+                _("--high: got {high:g}; accepted: at least 10 times --low, {low:g}").format(
+                    high=self.high, low=10 * self.low
+                )
+            )
 
 
 #: What holds a network back, with the strengths that are tried; `cnn` stands for its own family.

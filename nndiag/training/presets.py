@@ -6,7 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nndiag.schema.spec_generalisation import LearningCurveSpec
-from nndiag.schema.spec_presets import BatchSizesSpec, PresetSpec, RegularizersSpec, SchedulesSpec
+from nndiag.schema.spec_presets import (
+    BatchSizesSpec,
+    LrFindSpec,
+    PresetSpec,
+    RegularizersSpec,
+    SchedulesSpec,
+)
 from nndiag.training import configurations, growing
 from nndiag.training.variants import Variant, rates_axis
 
@@ -118,8 +124,34 @@ def decays(spec: RegularizersSpec, samples: int, strength: float) -> list[Varian
     ]
 
 
+def rising(spec: LrFindSpec) -> Variant:
+    """Return the range test: a rate that rises from the lowest to the highest."""
+    ratio = spec.high / spec.low
+    sweep = spec.sweep(f"lr={spec.low:.12g}", schedule=f"rise:{ratio:.12g}", steps=spec.range_steps)
+    return Variant(label="range test", sweep=sweep)
+
+
+#: How far below the steepest rate a rate is plainly too small.
+_SMALL = 30
+
+
+def fixed_rates(
+    spec: LrFindSpec, steepest: float, suggested: float, too_large: float
+) -> tuple[list[Variant], Variant]:
+    """Return a training too slow, one good, one too fast; and a grid of rates between."""
+    small = steepest / _SMALL
+    three = {"too small": small, "good": suggested, "too large": too_large}
+    points = [small * (too_large / small) ** (k / (spec.rates - 1)) for k in range(spec.rates)]
+    grid = "lr=" + ",".join(f"{rate:.3g}" for rate in points)
+    return (
+        [Variant(label=name, sweep=spec.sweep(f"lr={lr:.3g}")) for name, lr in three.items()],
+        Variant(label="fixed rates", sweep=spec.sweep(grid)),
+    )
+
+
 _PLANS: Mapping[type[PresetSpec], Callable[[Any], list[Variant]]] = {
     SchedulesSpec: schedules,
+    LrFindSpec: lambda spec: [rising(spec)],
     RegularizersSpec: regularizers,
     BatchSizesSpec: lambda spec: batch_sizes(spec, 2048),  # whether it can train, not for how long
     LearningCurveSpec: growing.variants,

@@ -127,6 +127,15 @@ SCHEDULES = Registry(
             factor=lambda t, steps, given: 1 / (1 + given[0] * t),
         ),
         ScheduleRow(
+            name="rise",
+            usage="rise[:RATIO]",
+            formula="eta0 ratio^(t / (T - 1)), the range test",
+            paper="Smith 2015",
+            defaults=lambda steps: (1e6,),
+            valid=lambda given: given[0] > 0,
+            factor=lambda t, steps, given: given[0] ** (t / max(1, steps - 1)),
+        ),
+        ScheduleRow(
             name="cosine",
             usage="cosine",
             formula="eta0 (1 + cos(pi t / T)) / 2",

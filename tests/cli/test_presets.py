@@ -26,6 +26,10 @@ COMMANDS: dict[str, tuple[list[str], list[str]]] = {
         ["--regularizers", "l1,l2", "--train-samples", "50", *TINY],
         ["Regularisers, each at its own best strength", "Inverted dropout", "Training loss"],
     ),
+    "lr-find": (
+        ["--steps", "20", "--width", "8", "--rates", "3", "--seeds", "2", "--range-steps", "60"],
+        ["Suggested:", "Too small, good, too large", "Check: of 3 fixed rates"],
+    ),
 }
 
 
@@ -83,6 +87,8 @@ WRONG = [
         "--regularizers: unknown name 'l3'; accepted: l1, l2, weight_decay, dropout, batch_norm, "
         "noise, augment, smaller, early_stopping, cnn",
     ),
+    ("lr-find --high 1e-5", "--high: got 1e-05; accepted: at least 10 times --low, 0.0001"),
+    ("lr-find --lr 0.1", "No such option: --lr (Possible options: --l1, --l2, --low)"),
     ("compare-schedules --seeds 1", "--seeds: got 1; accepted: from 2 to 1000"),
     (
         "compare-schedules --optimizer adm",

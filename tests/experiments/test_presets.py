@@ -11,22 +11,27 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy import optimize
+from torch import nn
 
 from nndiag.experiments import (
     compare_batch_sizes,
     compare_regularizers,
     compare_schedules,
+    lr_find,
     sweep,
 )
+from nndiag.schema.spec import DataSpec
 from nndiag.schema.spec_presets import (
     BatchSizesSpec,
+    LrFindSpec,
     PresetSpec,
     RegularizersSpec,
     SchedulesSpec,
 )
-from nndiag.training import configurations, presets
-from nndiag.training.groups import record_of
+from nndiag.training import configurations, presets, range_test
+from nndiag.training.groups import loaded, network_of, record_of
 from nndiag.training.variants import rates_axis
 
 RunCli = Callable[..., Any]
@@ -50,9 +55,13 @@ CASES: dict[str, tuple[ModuleType, PresetSpec]] = {
             base={**TINY, "train_samples": 60, "init": "he_normal"},
             rates=2,
             seeds=2,
-            regularizers=("l1", "l2", "weight_decay", "dropout", "noise", "early_stopping", "cnn"),
+            regularizers=("l1", "l2", "weight_decay", "dropout", "noise", "early_stopping"),
             patience=1,
         ),
+    ),
+    "lr-find": (
+        lr_find,
+        LrFindSpec(base=TINY, rates=3, seeds=2, low=1e-3, range_steps=60),
     ),
 }
 
@@ -69,7 +78,10 @@ def test_each_row_is_the_best_of_its_sweep(
     _module, spec = CASES[name]
     rows = {row["label"]: row for row in results[name]["rows"]}
     compared = 0
-    for variant in presets.planned(spec):
+    planned = presets.planned(spec)
+    if isinstance(spec, LrFindSpec):  # which rates, the range test says
+        planned, _grid = presets.fixed_rates(spec, *_tested(results[name]))
+    for variant in planned:
         if variant.label not in rows:  # sizes that need the data to be known
             continue
         row = rows[variant.label]
@@ -81,6 +93,11 @@ def test_each_row_is_the_best_of_its_sweep(
             assert row[metric].low == pytest.approx(best[metric].low, rel=1e-4, abs=1e-6)
         compared += 1
     assert compared >= 2
+
+
+def _tested(found: Mapping[str, Any]) -> tuple[float, float, float]:
+    lrs = {row["label"]: row["lr"] for row in found["rows"]}
+    return lrs["too small"] * 30, lrs["good"], lrs["too large"]
 
 
 def test_the_printed_sweep_is_the_same(
@@ -104,7 +121,7 @@ def test_rows_say_what_design_asks_for(name: str, results: Mapping[str, Mapping[
     for row in found["rows"]:
         assert {"label", "diverged", "seconds", "sweep"} <= row.keys()
         assert row["test_accuracy"].low <= row["test_accuracy"].mean <= row["test_accuracy"].high
-    assert sum(row["trainings"] for row in found["rows"]) == found["trainings"]
+    assert sum(row["trainings"] for row in found["rows"]) <= found["trainings"]
     assert found["reading"]
 
 
@@ -252,3 +269,62 @@ def test_early_stopping_says_where_it_stopped(results: Mapping[str, Mapping[str,
     rows = {row["label"]: row for row in results["regularizers"]["rows"]}
     assert rows["none"]["stopped_at"] is None
     assert 1 <= rows["early_stopping"]["stopped_at"].mean <= 24
+
+
+def test_the_range_test_is_a_plain_loop_with_a_rising_rate(
+    results: Mapping[str, Mapping[str, Any]],
+) -> None:
+    _module, spec = CASES["lr-find"]
+    variant = presets.planned(spec)[0]
+    (run, _other) = configurations.runs(variant.sweep, configurations.asked(variant.sweep))
+    splits, data = loaded(run, DataSpec(), torch.device("cpu"))
+    model = network_of(run, splits, torch.device("cpu"))
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    order, losses = torch.Generator().manual_seed(run.seed), []
+    while len(losses) < 60:
+        for rows in torch.randperm(len(data.train_y), generator=order).split(32):
+            rate = 1e-3 * 1e4 ** (len(losses) / 59)
+            optimizer.param_groups[0]["lr"] = rate
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(model(data.train_x[rows]), data.train_y[rows])
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    found = results["lr-find"]["range"]
+    kept = len(found["raw"])
+    np.testing.assert_allclose(found["raw"], losses[:kept], rtol=2e-3)
+    assert found["rates"] == pytest.approx([1e-3 * 1e4 ** (k / 59) for k in range(kept)])
+
+
+def test_what_is_read_off_a_known_curve() -> None:
+    """A valley between two walls: steepest at the slope's middle, lowest at its floor."""
+    rising = range_test.rates(1e-4, 1e4, 401)
+    logs = np.log10(rising)
+    loss = 2 - 1.5 / (1 + np.exp(-6 * (logs + 2))) + np.exp(5 * (logs + 0.8))
+    loss[np.flatnonzero(loss > 20)[0] :] = np.nan
+    found = range_test.read(loss, rising)
+    finite = loss[np.isfinite(loss)]
+    assert found.lowest == pytest.approx(rising[finite.argmin()], rel=0.1)
+    assert found.steepest == pytest.approx(1e-2, rel=0.15)
+    assert found.too_large == pytest.approx(rising[np.flatnonzero(loss > loss[0])[0]], rel=0.1)
+    assert found.suggested == pytest.approx(math.sqrt(found.steepest * found.lowest))
+    assert np.isnan(found.smooth[len(finite) :]).all()
+
+
+def test_the_caller_s_random_numbers_are_left_alone() -> None:
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    lr_find.run(LrFindSpec(base={**TINY, "dropout": 0.3, "norm": "batch"}, rates=3, seeds=2))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.slow
+def test_convolutional_networks_are_compared_with_their_own_kind() -> None:
+    spec = RegularizersSpec(
+        base={"steps": 8, "train_samples": 60, "width": 4}, seeds=2, rates=2, regularizers=("cnn",)
+    )
+    rows = {row["label"]: row for row in compare_regularizers.run(spec).result["rows"]}
+    assert {label for label, row in rows.items() if row["reference"]} == {"none", "cnn"}
+    gain = rows["cnn, spatial dropout"]["test_accuracy"].mean - rows["cnn"]["test_accuracy"].mean
+    assert rows["cnn, spatial dropout"]["gain"].mean == pytest.approx(gain, abs=1e-9)
+    assert rows["cnn, spatial dropout"]["spatial_dropout"] in (0.1, 0.3)
