@@ -23,10 +23,7 @@ def reproduce(
     quick: Annotated[
         bool, typer.Option("--quick", help=_("Only claims at initialisation: under 20 seconds."))
     ] = False,
-    seeds: Annotated[
-        int | None,
-        typer.Option(help=_("Repetitions (default 5 at initialisation, 3 with training).")),
-    ] = None,
+    seeds: Annotated[int, typer.Option(help=_("Repetitions of each; all must agree."))] = 5,
     json: options.JsonPath = None,
     plot: options.PlotPath = None,
     report: options.ReportPath = None,

@@ -14,7 +14,7 @@ from nndiag import __version__, datasets
 from nndiag.datasets.splits import Splits
 from nndiag.diagnosis.depth_reading import reading
 from nndiag.locales import _
-from nndiag.schema.progress import Silent, Watch
+from nndiag.schema.progress import Silent, Tally, Watch
 from nndiag.schema.result import Interval, Result, interval
 from nndiag.schema.spec import NetworkSpec
 from nndiag.schema.spec_depth import DepthLimitSpec
@@ -103,21 +103,15 @@ def _trained(
     """Yield each method's trainings; those of one structure are one population."""
     rates = {method.name: spec.rates if method.tuned else 1 for method in methods}
     seeds = spec.seeds_at(depth)
-    done, total = 0, sum(count + len(seeds) - 1 for count in rates.values()) * spec.steps
-    watch.stage(_("{depth} layers: training steps").format(depth=depth), total)
-
-    def progress(steps: int) -> None:
-        nonlocal done
-        done += steps
-        watch.update(done)
-
+    total = sum(count + len(seeds) - 1 for count in rates.values()) * spec.steps
+    tally = Tally(watch, _("{depth} layers: training steps").format(depth=depth), total)
     settings = Settings(
         optimizer="adam",
         steps=spec.steps,
         batch_size=spec.batch_size,
         eval_every=max(1, spec.steps // _EVALUATIONS),
     )
-    bench = Bench(splits=splits, data=data, settings=settings, progress=progress)
+    bench = Bench(splits=splits, data=data, settings=settings, progress=tally.add)
     for structure in dict.fromkeys((method.act, method.norm) for method in methods):
         alike = [method for method in methods if (method.act, method.norm) == structure]
         networks = [method.network(depth, spec.width, spec.gain_at(depth)) for method in alike]

@@ -55,3 +55,16 @@ class Silent:
         norms: Sequence[float] | None = None,
     ) -> None:
         pass
+
+
+class Tally:
+    """Adds up the units that are done and tells a watch."""
+
+    def __init__(self, watch: Watch, text: str, total: int) -> None:
+        self._watch, self._done = watch, 0
+        watch.stage(text, total)
+
+    def add(self, units: int) -> None:
+        """Note that so many more units are done."""
+        self._done += units
+        self._watch.update(self._done)

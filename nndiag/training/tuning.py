@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import nn
 
 from nndiag.datasets.splits import Splits
 from nndiag.schema.spec import NetworkSpec
+from nndiag.training import population
 from nndiag.training.initial import first_batch
 from nndiag.training.members import Member, Record, Settings, TensorData, join, take
 from nndiag.training.population import Progress, train
@@ -26,6 +27,12 @@ class Bench:
     data: TensorData
     settings: Settings
     progress: Progress
+
+    @classmethod
+    def of(cls, splits: Splits, settings: Settings, progress: Progress) -> Bench:
+        """Return a bench on the CPU."""
+        data = TensorData.of(splits, torch.device("cpu"))
+        return cls(splits=splits, data=data, settings=settings, progress=progress)
 
     @property
     def device(self) -> torch.device:
@@ -68,9 +75,14 @@ class Trainings:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A network with the way it is trained, rates and seeds apart."""
+    """A network with the way it is trained, rates and seeds apart.
+
+    Attributes:
+        optimizer: its own, None for that of the bench.
+    """
 
     network: NetworkSpec
+    optimizer: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     clip_norm: float | None = None
     clip_value: float | None = None
@@ -90,8 +102,24 @@ class Request:
     seeds: Sequence[int]
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during trials.
+
+    Attributes:
+        found: what is complete of each request, None for nothing.
+    """
+
+    def __init__(self, found: Sequence[Trainings | None]) -> None:
+        super().__init__()
+        self.found = found
+
+
 def trials(requests: Sequence[Request], bench: Bench) -> list[Trainings]:
-    """Train candidates of one structure together; seed s draws network and data order alike."""
+    """Train candidates of one structure together; seed s draws network and data order alike.
+
+    Raises:
+        Interrupted: at Ctrl-C.
+    """
     entries = [
         (request.candidate, rate, seed)
         for request in requests
@@ -105,24 +133,36 @@ def trials(requests: Sequence[Request], bench: Bench) -> list[Trainings]:
             options=candidate.options,
             clip_norm=candidate.clip_norm,
             clip_value=candidate.clip_value,
+            optimizer=candidate.optimizer,
         )
         for candidate, rate, seed in entries
     ]
     build = _drawn([(candidate.network, seed) for candidate, _rate, seed in entries], bench)
-    record = train(build, members, bench.settings, bench.data, bench.progress)
-    found, start = [], 0
-    for request in requests:
-        count = len(request.rates) * len(request.seeds)
-        places = np.arange(start, start + count)
-        start += count
-        found.append(
-            Trainings(
-                record=take(record, places),
-                rates=np.repeat(np.array(request.rates, dtype=float), len(request.seeds)),
-                seeds=np.tile(np.array(request.seeds), len(request.rates)),
-            )
-        )
-    return found
+
+    def shared(record: Record, order: np.ndarray) -> Iterator[Trainings | None]:
+        """Yield the part of each request; `order` says which members the record has."""
+        start = 0
+        for request in requests:
+            end = start + len(request.rates) * len(request.seeds)
+            own = np.flatnonzero((order >= start) & (order < end))
+            start = end
+            if own.size:
+                own = own[np.argsort(order[own])]
+                yield Trainings(
+                    record=take(record, own),
+                    rates=np.array([float(members[place].lr) for place in order[own]]),
+                    seeds=np.array([members[place].seed for place in order[own]]),
+                )
+            else:
+                yield None
+
+    try:
+        record = train(build, members, bench.settings, bench.data, bench.progress)
+    except population.Interrupted as stop:
+        if stop.record is None:
+            raise Interrupted([None] * len(requests)) from None
+        raise Interrupted(list(shared(stop.record, np.array(stop.places)))) from None
+    return [part for part in shared(record, np.arange(len(members))) if part is not None]
 
 
 def trial(
@@ -133,8 +173,22 @@ def trial(
 
 
 def tuned(requests: Sequence[Request], bench: Bench, choosing: int) -> list[Trainings]:
-    """Choose each candidate's rate on its first `choosing` seeds, then train the others at it."""
-    found = trials([replace(one, seeds=one.seeds[:choosing]) for one in requests], bench)
+    """Choose each candidate's rate on its first `choosing` seeds, then train the others at it.
+
+    Raises:
+        Interrupted: at Ctrl-C, with the candidates whose rate was chosen.
+    """
+    first = [replace(one, seeds=one.seeds[:choosing]) for one in requests]
+    try:
+        found = trials(first, bench)
+    except Interrupted as stop:
+        chosen = [
+            one
+            if one is not None and len(one.rates) == len(asked.rates) * len(asked.seeds)
+            else None
+            for one, asked in zip(stop.found, first, strict=True)
+        ]
+        raise Interrupted(chosen) from None
     best = [one.best_rate for one in found]
     later = [
         replace(one, rates=[rate], seeds=one.seeds[choosing:])
@@ -142,10 +196,17 @@ def tuned(requests: Sequence[Request], bench: Bench, choosing: int) -> list[Trai
     ]
     if not any(one.seeds for one in later):
         return found
-    return [
-        replace(joined(one, more), chosen=rate)
-        for one, more, rate in zip(found, trials(later, bench), best, strict=True)
-    ]
+
+    def whole(more: Sequence[Trainings | None]) -> list[Trainings]:
+        return [
+            replace(one if other is None else joined(one, other), chosen=rate)
+            for one, other, rate in zip(found, more, best, strict=True)
+        ]
+
+    try:
+        return whole(trials(later, bench))
+    except Interrupted as stop:
+        raise Interrupted(whole(stop.found)) from None
 
 
 def joined(first: Trainings, second: Trainings) -> Trainings:
