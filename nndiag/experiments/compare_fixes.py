@@ -27,6 +27,7 @@ from nndiag.training.members import Settings, TensorData
 from nndiag.training.tuning import (
     Bench,
     Candidate,
+    Interrupted,
     Request,
     Trainings,
     rate_grid,
@@ -48,7 +49,6 @@ class _Tried:
     fix: Fix
     optimizer: str
     trainings: Trainings
-    count: int
 
     @property
     def best(self) -> np.ndarray:
@@ -59,6 +59,12 @@ class _Tried:
     @property
     def accuracy(self) -> np.ndarray:
         return np.asarray(self.trainings.record.test_accuracy[self.best])
+
+    def gains(self, other: _Tried) -> np.ndarray:
+        """Return what it is better by, a seed that both have each."""
+        own, theirs = self.trainings.seeds[self.best], other.trainings.seeds[other.best]
+        _both, here, there = np.intersect1d(own, theirs, return_indices=True)
+        return np.asarray(self.accuracy[here] - other.accuracy[there])
 
 
 def run(spec: CompareFixesSpec, *, watch: Watch | None = None) -> Result:
@@ -73,21 +79,27 @@ def run(spec: CompareFixesSpec, *, watch: Watch | None = None) -> Result:
     data = TensorData.of(splits, device)
     offered = fixes(spec.network)
     tally = _Tally(len(offered) * len(spec.optimizers), spec, watch)
+    bench = Bench(splits=splits, data=data, settings=_settings(spec), progress=tally.add)
+    starts: dict[NetworkSpec, dict[str, Interval | None]] = {}
     tried: list[_Tried] = []
     interrupted = False
-    try:
-        for alike in _by_structure(offered):
-            for name in spec.optimizers:
-                bench = Bench(
-                    splits=splits, data=data, settings=_settings(name, spec), progress=tally.add
-                )
-                tried.extend(_try(alike, name, spec, bench))
-    except KeyboardInterrupt:
-        interrupted = True
-    starts = {
-        network: _start(network, spec, splits, device)
-        for network in dict.fromkeys(one.fix.network for one in tried)
-    }
+    for alike in _by_structure(offered):
+        cells = [(fix, name) for fix in alike for name in spec.optimizers]
+        found: Sequence[Trainings | None] = []
+        try:
+            for network in dict.fromkeys(fix.network for fix in alike):
+                starts[network] = _start(network, spec, splits, device)
+            found = tuned([_request(fix, name, spec) for fix, name in cells], bench, _GRID_SEEDS)
+        except KeyboardInterrupt as stop:
+            interrupted = True
+            found = stop.found if isinstance(stop, Interrupted) else []
+        tried += [
+            _Tried(fix=fix, optimizer=name, trainings=one)
+            for (fix, name), one in zip(cells, found, strict=False)
+            if one is not None
+        ]
+        if interrupted:
+            break
     order = {fix.label: place for place, fix in enumerate(offered)}
     tried.sort(key=lambda one: order[one.fix.label])
     rows = _rows(tried, starts, spec)
@@ -99,7 +111,7 @@ def run(spec: CompareFixesSpec, *, watch: Watch | None = None) -> Result:
         result={
             "problem": spec.problem,
             "data": splits.name,
-            "trainings": sum(one.count for one in tried),
+            "trainings": sum(len(one.trainings.rates) for one in tried),
             "target": spec.target,
             "rows": rows,
             "reading": reading(rows, spec.target),
@@ -125,9 +137,9 @@ class _Tally:
         self._watch.update(self._done)
 
 
-def _settings(name: str, spec: CompareFixesSpec) -> Settings:
+def _settings(spec: CompareFixesSpec) -> Settings:
     return Settings(
-        optimizer=name,
+        optimizer=spec.optimizers[0],
         steps=spec.steps,
         batch_size=spec.batch_size,
         eval_every=max(1, spec.steps // 15),
@@ -143,24 +155,18 @@ def _by_structure(offered: Sequence[Fix]) -> list[list[Fix]]:
     return list(groups.values())
 
 
-def _try(alike: Sequence[Fix], name: str, spec: CompareFixesSpec, bench: Bench) -> list[_Tried]:
-    """Choose each fix's rate on two seeds, then run the other seeds at it."""
-    textbook = optimizers.parse(name).lr or 1e-3
-    requests = [
-        Request(
-            candidate=Candidate(
-                network=fix.network, clip_norm=fix.clip_norm, clip_value=fix.clip_value
-            ),
-            rates=rate_grid(textbook * fix.rate_scale, spec.rates),
-            seeds=range(spec.seed, spec.seed + spec.seeds),
-        )
-        for fix in alike
-    ]
-    found = tuned(requests, bench, _GRID_SEEDS)
-    return [
-        _Tried(fix=fix, optimizer=name, trainings=one, count=len(one.rates))
-        for fix, one in zip(alike, found, strict=True)
-    ]
+def _request(fix: Fix, optimizer: str, spec: CompareFixesSpec) -> Request:
+    textbook = optimizers.parse(optimizer).lr or 1e-3
+    return Request(
+        candidate=Candidate(
+            network=fix.network,
+            optimizer=optimizer,
+            clip_norm=fix.clip_norm,
+            clip_value=fix.clip_value,
+        ),
+        rates=rate_grid(textbook * fix.rate_scale, spec.rates),
+        seeds=range(spec.seed, spec.seed + spec.seeds),
+    )
 
 
 def _start(
@@ -198,15 +204,16 @@ def _rows(
 ) -> list[dict[str, Any]]:
     """Return a row a fix and optimizer, each judged against the baseline of its optimizer."""
     baselines = {one.optimizer: one for one in tried if one.fix.label == "baseline"}
-    others = [one for one in tried if one.fix.label != "baseline"]
-    raw = [paired_p_value(one.accuracy - baselines[one.optimizer].accuracy) for one in others]
+    judged = [one for one in tried if one.optimizer in baselines]
+    others = [one for one in judged if one.fix.label != "baseline"]
+    raw = [paired_p_value(one.gains(baselines[one.optimizer]).tolist()) for one in others]
     adjusted = dict(zip(map(id, others), holm(raw), strict=True))
     rows = []
-    for one in tried:
+    for one in judged:
         record, best = one.trainings.record, one.best
         reached = record.steps_to_target[best]
         p_value = adjusted.get(id(one), 1.0)
-        gain = float(one.accuracy.mean() - baselines[one.optimizer].accuracy.mean())
+        gain = float(one.gains(baselines[one.optimizer]).mean())
         rows.append(
             {
                 "label": one.fix.label,
