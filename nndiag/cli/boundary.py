@@ -11,6 +11,7 @@ from nndiag.cli import options
 from nndiag.cli.display import display
 from nndiag.cli.outcome import Outputs, require_writable
 from nndiag.locales import _
+from nndiag.schema.spec import require_range
 from nndiag.schema.spec_boundary import BoundarySpec
 
 
@@ -44,6 +45,7 @@ def boundary(
         from nndiag.report import animation
 
         animation.check_path(animate)
+        require_range("--frames", frames, 2, 500)
     spec = BoundarySpec(
         data=data,
         depth=depth,

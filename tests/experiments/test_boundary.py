@@ -92,6 +92,7 @@ WRONG = [
     ("--depth 1", "--depth: got 1; accepted: from 2 to 100"),
     ("--width 1", "--width: got 1; accepted: from 2 to 1000"),
     ("--act tnh", "--act: unknown name 'tnh'; did you mean tanh? (or package.module:Name)"),
+    ("--animate a.gif --frames 0", "--frames: got 0; accepted: from 2 to 500"),
     ("--animate a.png", "--animate: got 'a.png'; accepted: a file name that ends in .gif, .html"),
 ]
 
