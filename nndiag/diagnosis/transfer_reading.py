@@ -58,27 +58,30 @@ def _difference(row: Row, base: Row, name: str) -> Interval:
 
 
 def _against_scratch(row: Row) -> str:
-    sure = {name: gain for name, gain in row["gain"].items() if gain.sure}
-    same = [_name(name) for name in row["gain"] if name not in sure]
+    gain = row["gain"]
+    higher = [_name(name) for name in gain if gain[name].sure and gain[name].mean > 0]
+    lower = [_name(name) for name in gain if gain[name].sure and gain[name].mean < 0]
+    same = [_name(name) for name in gain if not gain[name].sure]
     parts = []
-    for text, sign in (
-        (_("higher {what}"), 1),
-        (_("negative transfer: lower {what}"), -1),
-    ):
-        what = [
-            _("{name} ({points})").format(name=_name(name), points=_points(gain))
-            for name, gain in sure.items()
-            if gain.mean * sign > 0
-        ]
-        if what:
-            parts.append(text.format(what=", ".join(what)))
-    if not sure:
-        parts = [_("no measurable difference")]
+    if len(higher) == len(gain):
+        parts.append(_("all three advantages of transfer: higher {what}"))
+    elif higher:
+        parts.append(_("higher {what}"))
+    parts = [text.format(what=_listed(higher)) for text in parts]
+    if lower:
+        parts.append(_("negative transfer: lower {what}").format(what=_listed(lower)))
+    if len(same) == len(gain):
+        parts.append(_("no measurable difference"))
     elif same:
-        parts.append(_("no measurable difference in {what}").format(what=", ".join(same)))
+        parts.append(_("no measurable difference in {what}").format(what=_listed(same)))
     return _("{strategy}, {labels} labels a class, against scratch: {parts}.").format(
-        strategy=row["strategy"], labels=row["labels_per_class"], parts="; ".join(parts)
+        strategy=row["strategy"], labels=row["labels_per_class"], parts=_("; ").join(parts)
     )
+
+
+def _listed(names: Sequence[str]) -> str:
+    *others, last = names
+    return _("{names} and {last}").format(names=", ".join(others), last=last) if others else last
 
 
 def _fewer_labels(rows: Sequence[Row]) -> list[str]:
@@ -168,6 +171,6 @@ def _points(gain: Interval) -> str:
 def _name(name: str) -> str:
     return {
         "start": _("start"),
-        "slope": _("early slope (an epoch)"),
+        "slope": _("early slope"),
         "test_accuracy": _("final accuracy"),
     }[name]

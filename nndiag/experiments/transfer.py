@@ -89,10 +89,11 @@ def _try_all(
     watch.stage(_("measuring the speed of {name}").format(name=bench.row.name), 1)
     seconds = bench.seconds(plans)
     what = _("{count} trainings (epochs)").format(count=len(plans) * spec.seeds)
-    if seconds > _LONG and bench.image_size > 2 * bench.row.least:
-        what += _("; smaller images, such as --image-size {size}, are faster").format(
-            size=max(bench.row.small_images, 64)
-        )
+    smaller = max(bench.row.small_images, 64)
+    if seconds > _LONG and bench.image_size > smaller:
+        hint = _("{what}; --image-size {size} is faster").format(what=what, size=smaller)
+        watch.stage(hint, 0, seconds=seconds)
+        seconds = 0.0  # it has been said
     watch.stage(what, len(plans) * spec.seeds * spec.epochs, seconds=seconds)
     for how, labels in plans:
         tried.append(_Tried(how=how, labels=labels))

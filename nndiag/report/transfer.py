@@ -46,6 +46,11 @@ def transfer(result: Result) -> RenderableType:
         yield from _header(result, width, glyphs)
         rows = [row for row in found["rows"] if row.get("first_frozen") is None]
         yield from _lines(_inductive_columns(rows, glyphs), width)
+        text = _(
+            "start: validation accuracy after the first epoch; slope: rise an epoch over the first "
+            "three, in points; random: a frozen backbone that was never trained, the control."
+        )
+        yield from sentence(glyphs.text(text), width, style="dim")
         yield Text()
         yield from _gains(rows, width, glyphs)
         yield from _by_layer(found["rows"], width, glyphs)

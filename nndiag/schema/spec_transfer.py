@@ -58,7 +58,14 @@ class TransferSpec:
     weights: str = "auto"
     data: ImageDataSpec = field(default_factory=ImageDataSpec)
     labels_per_class: tuple[int, ...] = (20,)
-    strategies: tuple[str, ...] = ("scratch", "random", "frozen", "finetune", "gradual")
+    strategies: tuple[str, ...] = (
+        "scratch",
+        "random",
+        "frozen",
+        "unfreeze:1",
+        "gradual",
+        "finetune",
+    )
     kind: str = "inductive"
     domains: tuple[str, ...] = ()
     head: str = "linear"

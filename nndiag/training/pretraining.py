@@ -24,7 +24,7 @@ from nndiag.training.short import flushed_denormals
 from nndiag.zoo import backbones, schedules
 
 #: Floating-point operations of a pre-training, and the fewest and most images that it sees.
-_WORK, _FEWEST, _MOST = 1.6e13, 9_600, 64_000
+_WORK, _FEWEST, _MOST = 1.2e13, 9_600, 64_000
 _BATCH, _SMALL_BATCH = 64, 32
 _HELD_OUT = 1_000
 #: Batches that an estimate is made from.
