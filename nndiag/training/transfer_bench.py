@@ -44,8 +44,11 @@ class TransferBench:
         block_count: blocks of the body.
     """
 
-    def __init__(self, spec: TransferSpec, given: Weights, device: torch.device) -> None:
+    def __init__(
+        self, spec: TransferSpec, given: Weights, device: torch.device, watch: Watch | None = None
+    ) -> None:
         self.spec, self.given, self.device = spec, given, device
+        self._watch = watch  # of the first reading of the images, which may be many files
         self.row = backbones.row(spec.backbone)
         self.image_size = image_size(spec, own=given.kind in ("imagenet", "file"))
         self._labels = 0
@@ -71,7 +74,7 @@ class TransferBench:
         with distributed.first_on_machine():
             images.check(spec.data, max(spec.labels_per_class), watch)
             given = weights.find(spec.weights, spec.backbone, sizes, device, watch)
-        return cls(spec, given, device)
+        return cls(spec, given, device, watch)
 
     def facts(self) -> dict[str, Any]:
         """Return what a result says of the bench."""
@@ -111,7 +114,9 @@ class TransferBench:
                 image_size=self.image_size,
                 resize=self.row.resize if self.image_size == self.row.crop else self.image_size,
                 seed=seed,
+                watch=self._watch,
             )
+            self._watch = None
             self._source = found.source
             self._problems.update(found.problems)
             parts = {

@@ -199,8 +199,13 @@ def _source(
         told = _("pre-training {name} on letters, kept for next time").format(name=name)
         watch.stage(told, how.batches, seconds=seconds)
         done = pretraining.pretrain(how, device, told=watch.update)
-        _keep(path, done.state, done.accuracy)
         known = done.state, done.accuracy
+        try:
+            _keep(path, *known)
+        except OSError as error:
+            why = _("{why}; not kept in {folder}: {reason}").format(
+                why=why, folder=path.parent, reason=error.strerror or error
+            )
     origin = _("pre-trained here on drawn letters, {accuracy} % right on new ones ({why})")
     return Weights(
         state=known[0],
@@ -221,8 +226,11 @@ def _keep(path: Path, state: Mapping[str, Tensor], accuracy: float) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}")
     metadata = {"accuracy": repr(accuracy), "digest": _digest(state)}
-    save_file(dict(state), part, metadata=metadata)
-    part.replace(path)
+    try:
+        save_file(dict(state), part, metadata=metadata)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _cached(path: Path) -> tuple[dict[str, Tensor], float] | None:

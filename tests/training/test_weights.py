@@ -245,3 +245,12 @@ def test_an_estimate_is_given_before(brief: None) -> None:
 
 def test_checkpoints_live_where_torch_keeps_them(home: Path) -> None:
     assert checkpoints.path(FILE) == home / FILE
+
+
+def test_a_cache_that_cannot_be_written_is_said(
+    tmp_path: Path, brief: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    found = find("source", "small_cnn", 8)
+    assert found.state is not None
+    assert f"(as asked; not kept in {tmp_path / 'cache' / 'weights'}: " in found.origin
