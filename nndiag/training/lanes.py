@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from nndiag.training.stacked import draws_apart
+
 Work = TypeVar("Work")
 Done = TypeVar("Done")
 
@@ -35,21 +37,33 @@ class Interrupted(KeyboardInterrupt):
 class Lanes:
     """As many lanes as torch has threads on a CPU; one where that would change the results.
 
-    A network that draws random numbers takes them from one global generator, whose order two lanes
-    would make a matter of chance; a GPU has its own parallelism.
+    A network that draws random numbers from torch's global generator would get them from two lanes
+    in an order that is a matter of chance; a GPU has its own parallelism.
 
     Args:
         model: one of the networks.
         x: (B, *input_shape) inputs to try it on, on the device.
         trusted: the optimizer draws no random numbers.
+        stacked: no network trains alone.
         always_one_thread: torch gets one thread also where there is but one lane, so that the
             order of sums does not depend on the machine.
+
+    Attributes:
+        draws: whether a training pass takes random numbers.
     """
 
     def __init__(
-        self, model: nn.Module, x: Tensor, *, trusted: bool = True, always_one_thread: bool = False
+        self,
+        model: nn.Module,
+        x: Tensor,
+        *,
+        trusted: bool = True,
+        stacked: bool = True,
+        always_one_thread: bool = False,
     ) -> None:
-        side_by_side = x.device.type == "cpu" and trusted and not _draws(model, x)
+        self.draws = _draws(model, x)
+        apart = not self.draws or (stacked and draws_apart(model))
+        side_by_side = x.device.type == "cpu" and trusted and apart
         self.count = torch.get_num_threads() if side_by_side else 1
         self._always = always_one_thread
         self._stop = threading.Event()

@@ -75,6 +75,7 @@ def _train(
         example,
         data.train_x[:2],
         trusted=not any(group.alone and is_import(group.alone) for group in groups),
+        stacked=not any(group.alone for group in groups),
         always_one_thread=settings.shares is not None,
     )
     count = settings.shares or lanes.count
@@ -96,7 +97,14 @@ def _train(
             return _one_by_one(models, chosen, settings, data, tell, note)
         parts = _alike(models)
         records = [
-            _train_chunk([models[k] for k in part], [chosen[k] for k in part], settings, data, tell)
+            _train_chunk(
+                [models[k] for k in part],
+                [chosen[k] for k in part],
+                settings,
+                data,
+                tell,
+                stacked=len(part) > 1 or lanes.draws,  # alone it draws from the global generator
+            )
             for part in parts
         ]
         return _in_order(records, parts)
@@ -152,18 +160,20 @@ def _train_chunk(
     settings: Settings,
     data: TensorData,
     progress: Progress,
+    *,
+    stacked: bool,
 ) -> Record:
-    if len(models) == 1:
+    if not stacked:
         return _one_by_one(models, members, settings, data, progress, None)
     try:
-        stacked = Stacked(models)
-        stacked.rehearse(data.train_x[:2].expand(len(models), *data.train_x[:2].shape))
+        networks = Stacked(models)
+        networks.rehearse(data.train_x[:2].expand(len(models), *data.train_x[:2].shape))
     except Exception:  # a module at fault itself says so in the loop
         note = _("{name} cannot be vectorised: its members trained one by one").format(
             name=type(models[0]).__name__
         )
         return _one_by_one(models, members, settings, data, progress, note)
-    return train_stacked(stacked, members, settings, data, progress)
+    return train_stacked(networks, members, settings, data, progress)
 
 
 def _one_by_one(

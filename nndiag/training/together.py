@@ -75,6 +75,7 @@ class _Run:
         started = time.perf_counter()
         with flushed_denormals(), torch.random.fork_rng():
             torch.manual_seed(self._members[0].seed)
+            self._stacked.seed([member.seed for member in self._members])
             self._keep(0)
             for step, rows in enumerate(self._batches(), start=1):
                 self._step(step - 1, rows)
@@ -130,13 +131,14 @@ class _Run:
 
     def _step(self, step: int, rows: Tensor) -> None:
         x, y = self._data.train_x[rows], self._data.train_y[rows]
+        if self._noise.any:
+            x = self._noise.added(x)
         watched = self._probe is not None and self._probe.due(step)
         before = self._copied_states() if watched else {}
+        draws = self._stacked.random_states if watched else []
         if self._rates.vary:
             self._stepper.set_rates(self._rates.at(step))
         self._stepper.zero_grad()
-        if self._noise.any:
-            x = self._noise.added(x)
         loss = losses(self._stacked.forward(x, training=True), y)
         total = loss.sum()
         if self._penalties.any:
@@ -145,7 +147,7 @@ class _Run:
         self._curves.add(loss.detach(), self._stepper.clip())
         self._stepper.step()
         if self._probe is not None and watched:
-            self._probe.look(step, before, self._stacked.states(), x, y)
+            self._probe.look(step, before, self._stacked.states(), x, y, draws)
 
     def _copied_states(self) -> dict[str, Tensor]:
         return {name: value.clone() for name, value in self._stacked.states().items()}

@@ -7,7 +7,8 @@ more under the probe, so that a statistic is defined in one place for one networ
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,9 @@ from torch import Tensor, nn
 
 from nndiag.probe.probe import Probe
 from nndiag.schema.trace import Trace, join_members
+
+#: Lanes share torch's global generator.
+_GLOBAL_DRAWS = threading.Lock()
 
 
 class MembersProbe:
@@ -44,18 +48,22 @@ class MembersProbe:
         after: Mapping[str, Tensor],
         x: Tensor,
         y: Tensor,
+        draws: Sequence[Tensor] = (),
     ) -> None:
         """Record one step of every member.
 
         Args:
             before, after: (M, ...) states by name, around the step.
             x: (M, B, *input_shape) inputs of the step; y: (M, B) labels.
+            draws: states of the members' generators before the step, where they have their own.
         """
         self._steps.append(step)
-        with torch.random.fork_rng():  # dropout and rrelu
+        with _GLOBAL_DRAWS, torch.random.fork_rng():  # dropout and rrelu
             for member, (model, probe) in enumerate(zip(self._models, self._probes, strict=True)):
                 _load(model, before, member)
                 model.zero_grad(set_to_none=True)
+                if draws:
+                    _resume(draws[member], x.device)
                 with probe:
                     loss = nn.functional.cross_entropy(model(x[member]), y[member])
                     loss.backward()
@@ -68,6 +76,14 @@ class MembersProbe:
         """Return what was recorded, members side by side."""
         joined = join_members([probe.trace for probe in self._probes])
         return replace(joined, steps=np.array(self._steps)[joined.steps])
+
+
+def _resume(state: Tensor, device: torch.device) -> None:
+    """Let torch's global draws go on from the state of another generator."""
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state, device)
+    else:
+        torch.set_rng_state(state)
 
 
 def _load(model: nn.Module, states: Mapping[str, Tensor], member: int) -> None:
