@@ -12,7 +12,7 @@ from nndiag import __version__, claims
 from nndiag.locales import _
 from nndiag.schema.claim import Claim, Figure, Figures, Verdict, verdict
 from nndiag.schema.progress import Silent, Watch
-from nndiag.schema.result import Interval, Result, interval
+from nndiag.schema.result import Result, interval
 from nndiag.schema.spec_reproduce import ReproduceSpec
 from nndiag.training import devices
 
@@ -67,31 +67,33 @@ def _checked(claim: Claim, seeds: Sequence[int], watch: Watch) -> dict[str, Any]
     with torch.random.fork_rng(devices=[]):
         found = claim.measure(seeds, watch)
     held = [bool(claim.holds(figures)) for figures in found]
-    measured = {figure.name: _measured(figure, found) for figure in claim.figures}
+    figures = [_figure(figure, found) for figure in claim.figures]
+    main = figures[0]
     return {
         "label": claim.name,
-        "paper": _(claim.paper),
+        "reference": _(claim.paper),
         "claim": _(claim.says),
         "published": _(claim.published),
         "criterion": _(claim.criterion),
-        "figures": {figure.name: _(figure.text) for figure in claim.figures},
-        "measured": measured,
-        "expected": {f.name: f.paper for f in claim.figures if f.paper is not None},
-        "deviation": {
-            figure.name: _deviation(measured[figure.name].mean, figure.paper)
-            for figure in claim.figures
-            if figure.paper is not None
-        },
-        "held": held,
         "verdict": verdict(held).value,
+        **{name: main[name] for name in ("measured", "paper", "deviation")},
+        "figures": figures,
+        "held": held,
         "seeds": len(seeds),
         "diverged": 0,
         "seconds": time.perf_counter() - started,
     }
 
 
-def _measured(figure: Figure, found: Sequence[Figures]) -> Interval:
-    return interval([figures[figure.name] for figures in found])
+def _figure(figure: Figure, found: Sequence[Figures]) -> dict[str, Any]:
+    measured = interval([figures[figure.name] for figures in found])
+    return {
+        "name": figure.name,
+        "text": _(figure.text),
+        "measured": measured,
+        "paper": figure.paper,
+        "deviation": None if figure.paper is None else _deviation(measured.mean, figure.paper),
+    }
 
 
 def _deviation(measured: float, paper: float) -> float:

@@ -44,7 +44,7 @@ def _evidence(row: Row, width: int, glyphs: Glyphs) -> Lines:
         f"{held}, {duration(row['seconds'])}", style="dim"
     )
     parts = {
-        _("paper"): row["paper"],
+        _("paper"): row["reference"],
         _("claim"): row["claim"],
         _("published"): row["published"],
         _("criterion"): row["criterion"],
@@ -52,32 +52,24 @@ def _evidence(row: Row, width: int, glyphs: Glyphs) -> Lines:
     margin = max(map(len, parts)) + 2
     for label, text in parts.items():
         yield from labelled(label, glyphs.text(text), width, margin=margin)
-    for name, text in row["figures"].items():
-        number = within(row["measured"][name])
-        if name in row["expected"]:
+    for figure in row["figures"]:
+        number = within(figure["measured"])
+        if figure["paper"] is not None:
             number += _("; paper {value} ({deviation})").format(
-                value=compact(row["expected"][name]), deviation=_deviation(row, name)
+                value=compact(figure["paper"]), deviation=_deviation(figure)
             )
-        yield from sentence(
-            glyphs.text(f"{text}: {number}"), width, indent="  ", bullet=f"{glyphs.dot} "
-        )
+        text = f"{figure['text']}: {number}"
+        yield from sentence(glyphs.text(text), width, indent="  ", bullet=f"{glyphs.dot} ")
 
 
-def _deviation(row: Row, name: str) -> str:
-    value = row["deviation"][name]
-    if row["expected"][name] == 0:
-        return f"{'+' if value >= 0 else '-'}{compact(abs(value))}"
-    return f"{'+' if value >= 0 else '-'}{percent(abs(value))} %"
+def _deviation(figure: Row) -> str:
+    """Return the distance from the paper: in percent, or as it is where the paper has 0."""
+    value = figure["deviation"]
+    size = f"{percent(abs(value))} %" if figure["paper"] else compact(abs(value))
+    return f"{'-' if value < 0 else '+'}{size}"
 
 
 def _columns(rows: Sequence[Row]) -> list[Column]:
-    def main(row: Row) -> str:
-        return next(iter(row["figures"]))
-
-    def expected(row: Row) -> str:
-        value = row["expected"].get(main(row))
-        return "-" if value is None else compact(value)
-
     return [
         column(_("claim"), rows, lambda row: row["label"], left=True),
         column(
@@ -88,10 +80,14 @@ def _columns(rows: Sequence[Row]) -> list[Column]:
             styles=tuple(_STYLES[row["verdict"]] for row in rows),
         ),
         column(_("seeds"), rows, lambda row: f"{sum(row['held'])}/{row['seeds']}"),
-        column(_("measured"), rows, lambda row: within(row["measured"][main(row)])),
-        column(_("paper"), rows, expected),
+        column(_("measured"), rows, lambda row: within(row["measured"])),
+        column(_("paper"), rows, lambda row: _maybe(row["paper"])),
         column(_("s"), rows, lambda row: compact(row["seconds"], 2)),
     ]
+
+
+def _maybe(value: float | None) -> str:
+    return "-" if value is None else compact(value)
 
 
 def listing(title: str, claims: Sequence[Claim], width: int) -> Lines:
@@ -108,21 +104,34 @@ def panels(result: Result) -> Iterator[Panel]:
     """Yield the figures that have a value in the paper, each over that value."""
     rows: Sequence[Row] = result.result["rows"]
     shown = [
-        (row["label"], name, row["measured"][name], value)
+        (f"{row['label']}: {figure['name']}", figure["measured"], figure["paper"])
         for row in rows
-        for name, value in row["expected"].items()
-        if value
+        for figure in row["figures"]
+        if figure["paper"]
     ]
     yield Panel(
         title=_("Measured over the paper's value, 95 % interval over seeds"),
         x_name=_("measured / paper"),
-        down=[f"{label}: {name}" for label, name, _number, _value in shown],
+        down=[label for label, _number, _value in shown],
         lines=[
             Line(
-                x=[number.mean / value for _label, _name, number, value in shown],
+                x=[number.mean / value for _label, number, value in shown],
                 y=list(range(1, len(shown) + 1)),
-                low=[min(n.low / v, n.high / v) for _l, _n, n, v in shown],
-                high=[max(n.low / v, n.high / v) for _l, _n, n, v in shown],
+                low=[min(number.low / value, number.high / value) for _l, number, value in shown],
+                high=[max(number.low / value, number.high / value) for _l, number, value in shown],
+                dots=True,
+            )
+        ],
+        note=_("no figure with a value in the paper"),
+    )
+    yield Panel(
+        title=_("Seeds that meet the criterion"),
+        x_name=_("share of the seeds"),
+        down=[row["label"] for row in rows],
+        lines=[
+            Line(
+                x=[sum(row["held"]) / row["seeds"] for row in rows],
+                y=list(range(1, len(rows) + 1)),
                 dots=True,
             )
         ],

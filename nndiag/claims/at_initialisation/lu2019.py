@@ -8,7 +8,7 @@ from nndiag.locales import to_translate
 from nndiag.schema.claim import Claim, Figure, Figures, each_seed
 
 _DRAWS = 20_000
-#: Layers and width of networks with one input; the first is the paper's example.
+#: Layers and width of networks with one input.
 _SHAPES = {"narrow": (10, 2), "deep": (20, 3), "deeper": (50, 5), "wide": (30, 8)}
 #: Standard errors by which a share may pass a bound.
 _SLACK = 3.0
@@ -59,9 +59,7 @@ CLAIM = Claim(
         "A ReLU network is born dead with a probability that goes to 1 with depth, between two "
         "bounds in closed form."
     ),
-    published=to_translate(
-        "Bounds for one input and zero biases; ten layers of width 2 die in nine of ten draws."
-    ),
+    published=to_translate("Bounds in closed form, for one input and zero biases."),
     criterion=to_translate(
         "20000 draws of (layers, width) = (10, 2), (20, 3), (50, 5), (30, 8): the share of dead "
         "networks between the bounds, give or take three standard errors."

@@ -58,7 +58,8 @@ CLAIM = Claim(
     "normalization, arXiv:1902.08129",
     says=to_translate(
         "Batch normalisation makes the gradient of plain networks at initialisation grow "
-        "exponentially with depth, whatever the variance of the weights; linear ones grow least."
+        "exponentially with depth, whatever the weights' variance and the activation; less so the "
+        "closer the network is to linear."
     ),
     published=to_translate(
         "Squared gradients of ReLU networks grow by pi / (pi - 1) = 1.467 a layer for large "

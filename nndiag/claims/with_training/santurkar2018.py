@@ -120,7 +120,7 @@ CLAIM = Claim(
     ),
     published=to_translate(
         "VGG on CIFAR-10: gradients change less along the descent with batch normalisation, and "
-        "with noise behind it training is as fast."
+        "with noise behind it training goes about as well."
     ),
     criterion=to_translate(
         "Digits, nine layers of 64 ReLU, 300 steps of SGD at 0.1: largest relative change of the "
