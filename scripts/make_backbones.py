@@ -24,12 +24,17 @@ def rows() -> list[dict[str, Any]]:
                 "top1": facts["_metrics"]["ImageNet-1K"]["acc@1"],
                 "crop": transform.crop_size[0],
                 "resize": transform.resize_size[0],
-                "least": max(facts["min_size"]),
+                "least": _patch(name) or max(facts["min_size"]),
                 "weights": weights.name,
                 "file": weights.url.rpartition("/")[2],
             }
         )
     return found
+
+
+def _patch(name: str) -> int:
+    """Return the side of a vision transformer's patch, of which it takes any whole number."""
+    return int(name.rpartition("_")[2]) if name.startswith("vit") else 0
 
 
 if __name__ == "__main__":

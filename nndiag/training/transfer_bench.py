@@ -33,7 +33,7 @@ def image_size(spec: TransferSpec, *, own: bool) -> int:
     """Return the side of the images in pixels: as asked, the backbone's own, or a small one."""
     row = backbones.row(spec.backbone)
     if spec.data.image_size is not None:
-        return max(spec.data.image_size, row.least)
+        return row.side(spec.data.image_size)
     return row.crop if own else row.small_images
 
 

@@ -52,7 +52,7 @@ class Backbone:
             torchvision's weights have (Inception).
         top1: accuracy on ImageNet in per cent of torchvision's default weights, None without any.
         crop, resize: side of the square it sees, and of the short side before cropping, in pixels.
-        least: smallest side that it can take.
+        least: smallest side that it can take; of a vision transformer the side of one patch.
         weights: name of torchvision's default weights; file: its file name.
     """
 
@@ -66,10 +66,15 @@ class Backbone:
     weights: str = ""
     file: str = ""
 
+    def side(self, pixels: int) -> int:
+        """Return the least side from `pixels` on that it can take."""
+        step = self.least if self.name.startswith("vit") else 1  # whole patches
+        return step * -(-max(pixels, self.least) // step)
+
     @property
     def small_images(self) -> int:
         """Side to use where the weights were not learnt on images of `crop` pixels."""
-        return 32 * -(-max(self.least, 32) // 32) if self.name != "inception_v3" else 75
+        return self.side(32)
 
 
 SMALL = Backbone(name="small_cnn", parameters=94_762, classes=10, crop=32, resize=32, least=8)
