@@ -95,7 +95,9 @@ def _depths(text: str) -> tuple[int, ...]:
     parts = [part.strip().replace("_", "") for part in text.split(",") if part.strip()]
     if not all(part.isdecimal() for part in parts):
         raise UsageError(
-            _("--depth: got '{text}'; accepted: whole numbers joined by commas").format(text=text)
+            _("{option}: got '{text}'; accepted: whole numbers joined by commas").format(
+                option="--depth", text=text
+            )
         )
     return tuple(dict.fromkeys(map(int, parts)))
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nndiag.locales import _
+from nndiag.locales import _, localised
 from nndiag.schema.spec_depth import RATE, DepthLimitSpec
 
 Row = Mapping[str, Any]
@@ -72,7 +72,7 @@ def _why(row: Row, spec: DepthLimitSpec) -> str:
     if row["directions"].mean < _FEW:
         causes.append(
             _("{count} of {width} directions carry the gradient").format(
-                count=f"{row['directions'].mean:.1f}", width=spec.width
+                count=_tenths(row["directions"].mean), width=spec.width
             )
         )
     return ", ".join(causes) or _(
@@ -99,10 +99,10 @@ def _isometry(by_method: Mapping[str, Sequence[Row]], spec: DepthLimitSpec) -> l
             "{high} % are right (Saxe et al. 2014; Pennington et al. 2017)."
         ).format(
             depth=common[-1],
-            factor=f"{expected[-1]:.2g}",
+            factor=localised(f"{expected[-1]:.2g}"),
             width=spec.width,
-            few=f"{gaussian['directions'].mean:.1f}",
-            many=f"{orthogonal['directions'].mean:.1f}",
+            few=_tenths(gaussian["directions"].mean),
+            many=_tenths(orthogonal["directions"].mean),
             low=_percent(gaussian),
             high=_percent(orthogonal),
         )
@@ -114,11 +114,19 @@ def _rule(spec: DepthLimitSpec) -> str:
     if spec.gain is None:
         said.append(_("the gain is 1 + 1 / sqrt(D), so that D layers change the gradient little"))
     if spec.lr is None:
-        said.append(_("Adam's rate is {rate} / D, as D layers move together").format(rate=RATE))
+        said.append(
+            _("Adam's rate is {rate} / D, as D layers move together").format(
+                rate=localised(f"{RATE:g}")
+            )
+        )
     if not said:
         return _("Gain and rate are the ones that you gave.")
     return _("With D layers {rules}.").format(rules="; ".join(said))
 
 
 def _percent(row: Row) -> str:
-    return f"{100 * row['test_accuracy'].mean:.1f}"
+    return _tenths(100 * row["test_accuracy"].mean)
+
+
+def _tenths(value: float) -> str:
+    return localised(f"{value:.1f}")

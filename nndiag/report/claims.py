@@ -58,7 +58,7 @@ def _evidence(row: Row, width: int, glyphs: Glyphs) -> Lines:
             number += _("; paper {value} ({deviation})").format(
                 value=compact(figure["paper"]), deviation=_deviation(figure)
             )
-        text = f"{figure['text']}: {number}"
+        text = _("{text}: {number}").format(text=figure["text"], number=number)
         yield from sentence(glyphs.text(text), width, indent="  ", bullet=f"{glyphs.dot} ")
 
 
@@ -110,7 +110,7 @@ def panels(result: Result) -> Iterator[Panel]:
         if figure["paper"]
     ]
     yield Panel(
-        title=_("Measured over the paper's value, 95 % interval over seeds"),
+        title=_("Measured over paper [95 %]"),
         x_name=_("measured / paper"),
         down=[label for label, _number, _value in shown],
         lines=[

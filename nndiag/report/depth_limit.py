@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from nndiag.locales import _
+from nndiag.locales import _, localised
 from nndiag.report.columns import Column
 from nndiag.report.glyphs import Glyphs
 from nndiag.report.numbers import compact, percent
@@ -58,7 +58,7 @@ def _columns(rows: Sequence[Row], width: int) -> list[Column]:
         column(
             _("of {width}").format(width=width),
             rows,
-            lambda row: f"{row['directions'].mean:.1f}",
+            lambda row: localised(f"{row['directions'].mean:.1f}"),
             group=_("directions"),
         ),
         column(_("s"), rows, lambda row: compact(row["seconds"], 2)),

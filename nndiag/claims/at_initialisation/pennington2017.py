@@ -79,8 +79,8 @@ CLAIM = Claim(
     figures=tuple(
         Figure(name=name, text=text, paper=_SPREADS[name])
         for name, text in (
-            ("linear_orthogonal", to_translate("linear, orthogonal: Var[s^2] / E[s^2]^2")),
             ("linear_gaussian", to_translate("linear, Gaussian: Var[s^2] / E[s^2]^2")),
+            ("linear_orthogonal", to_translate("linear, orthogonal: Var[s^2] / E[s^2]^2")),
             ("relu_orthogonal", to_translate("ReLU, orthogonal: Var[s^2] / E[s^2]^2")),
             ("relu_gaussian", to_translate("ReLU, Gaussian: Var[s^2] / E[s^2]^2")),
             ("tanh_orthogonal", to_translate("tanh, orthogonal: Var[s^2] / E[s^2]^2")),

@@ -88,7 +88,6 @@ CLAIM = Claim(
         Figure(
             name="steps_ratio",
             text=to_translate("steps to 75 %, plain over normalised"),
-            paper=14.0,
         ),
         Figure(name="early", text=to_translate("plain: accuracy after 100 steps")),
         Figure(name="early_normalised", text=to_translate("normalised: accuracy after 100 steps")),
