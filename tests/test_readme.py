@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 README = PAGES[0].read_text()
 NEEDS_MORE = re.compile(
-    r"COMMAND|nndiag (diagnose|report|runs( [sce]|$)|sweep$|summary$|predict|quiz( --set|$))|"
+    r"COMMAND|nndiag (diagnose|play|report|runs( [sce]|$)|sweep$|summary$|predict|quiz( --set|$))|"
     r"package\.module|\.csv|\.npz|--save|\.safetensors|--data \w*(mnist|cifar)|[\[<]|\.\.\."
 )
 
@@ -34,7 +34,8 @@ def slow(command: str) -> bool:
     return bool(
         re.search(
             r"--depth \d{4}|--train \d{3}|"
-            r"nndiag (compare-|sweep|transfer|learning-curve|boundary$)|"
+            r"nndiag (compare-|lr-find|sweep|transfer|learning-curve|boundary$|depth-limit|"
+            r"reproduce( all|$))|"
             r"--axis|--animate|--task classification",
             command,
         )
