@@ -50,6 +50,8 @@ class Probe:
             always use every entry.
         statistics: names to record (`nndiag.schema.trace.STATISTICS`), None for all.
         capacity: rows kept; see `History`.
+        window: a unit is dead that was off in so many recorded steps at least, twice as many at
+            most.
         scaler: a `torch.amp.GradScaler`; gradients are divided by its scale.
 
     Attributes:
@@ -69,6 +71,7 @@ class Probe:
         exact: bool = False,
         statistics: Collection[str] | None = None,
         capacity: int = 512,
+        window: int = _BLOCK,
         scaler: torch.amp.GradScaler | None = None,
     ) -> None:
         self.notes: list[str] = []
@@ -84,7 +87,7 @@ class Probe:
                 )
             )
         self._optimizer, self._scaler = optimizer, scaler
-        self._every, self._exact = every, exact
+        self._every, self._exact, self._window = every, exact, window
         self._handles: list[RemovableHandle] = []
         self._buffer = Buffer()
         self._taps = Taps(inner, self._layers, self._buffer, exact=exact, wanted=self._wanted)
@@ -214,7 +217,7 @@ class Probe:
         if isinstance(scale, Tensor):
             self._note_number("scale", scale, row)
         self._buffer.append(self._step, row.samples, row.entries)
-        if self._step // self._every % _BLOCK == _BLOCK - 1:
+        if self._step // self._every % self._window == self._window - 1:
             for layer in self._taps.order:
                 layer.live = [None, layer.live[0]]
 

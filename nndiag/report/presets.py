@@ -15,6 +15,7 @@ from nndiag.report.learning_curves import learning_curve
 from nndiag.report.metrics import metric_interval, setting_text
 from nndiag.report.numbers import compact, count, percent
 from nndiag.report.principle_parts import Lines, Row, View, column, table
+from nndiag.report.shapes import compare_shapes
 from nndiag.report.variants import (
     Parts,
     accuracy_cell,
@@ -29,7 +30,7 @@ from nndiag.report.variants import (
 )
 from nndiag.schema.result import Result
 
-__all__ = ["compare_schedules", "learning_curve"]
+__all__ = ["compare_schedules", "compare_shapes", "learning_curve"]
 
 
 def compare_schedules(result: Result) -> RenderableType:
@@ -247,3 +248,106 @@ def _fixed_rates(rows: Sequence[Row], width: int, glyphs: Glyphs) -> Lines:
         column(_("div."), rows, lambda r: count(r["diverged"])),
     ]
     yield from table(_("Check: trainings with fixed rates"), columns, width, glyphs)
+
+
+def compare_inits(result: Result) -> RenderableType:
+    """Return what `nndiag compare-inits` prints."""
+    return View(result, _inits)
+
+
+def _inits(result: Result, width: int, glyphs: Glyphs) -> Parts:
+    found = result.result
+    rows = found["rows"]
+    yield header(result, width, glyphs)
+    if rows:
+        extra = [
+            column(_("factor"), rows, lambda r: maybe(r["decay_per_layer"], _two)),
+            column(_("theory"), rows, lambda r: maybe(r["predicted_decay_per_layer"], _two)),
+            column(_("ratio"), rows, lambda r: maybe(r["grad_ratio"], _two), rank=1),
+            column(_("signal"), rows, lambda r: maybe(r["activation_rms"], _two), rank=2),
+        ]
+        yield variant_table(
+            _("Initialisations, each at its own best rate"),
+            variant_columns(rows, glyphs, _("init"), extra),
+            width,
+            glyphs,
+            _(
+                "gain: test accuracy against the best on validation, paired by seed. factor: of "
+                "the gradient a layer towards the input, before training; theory: the same in a "
+                "wide network. ratio: gradient of the first hidden layer over the last."
+            ),
+        )
+        yield _profiles(found, width, glyphs)
+        yield sensitivity(found, width, glyphs, shown_labels(rows))
+    yield closing(found, width, glyphs)
+
+
+def _two(value: float) -> str:
+    return compact(value, 2)
+
+
+def _profiles(found: Row, width: int, glyphs: Glyphs) -> Lines:
+    curves = [
+        Curve(one["label"], one["layers"], [value.mean for value in one["output_grad_norm"]])
+        for one in found["profiles"]
+        if any(value.mean > 0 for value in one["output_grad_norm"])
+    ]
+    if curves:
+        plot = Plot(
+            curves=sorted(curves, key=lambda one: one.y[0] / one.y[-1])[:: -(-len(curves) // 5)],
+            title=_("Gradient by layer before training (log scale)"),
+            x_name=_("layer"),
+            log=True,
+        )
+        yield from plot.lines(width, ascii_only=glyphs.ascii_only)
+
+
+def compare_activations(result: Result) -> RenderableType:
+    """Return what `nndiag compare-activations` prints."""
+    return View(result, _activations)
+
+
+def _activations(result: Result, width: int, glyphs: Glyphs) -> Parts:
+    found = result.result
+    rows = found["rows"]
+    slopes = {one["label"]: one["slope_max"] for one in found["functions"]}
+    yield header(result, width, glyphs)
+    if rows:
+        extra = [
+            column(_("slope"), rows, lambda r: compact(slopes[r["label"]], 2)),
+            column(_("sat%"), rows, lambda r: maybe(r["saturated_fraction"], percent)),
+            column(_("dead%"), rows, lambda r: maybe(r["dead_fraction"], percent)),
+        ]
+        yield variant_table(
+            _("Activations, each with its own initialisation and best rate"),
+            variant_columns(rows, glyphs, _("activation"), extra),
+            width,
+            glyphs,
+            _(
+                "gain: test accuracy against the best on validation, paired by seed. slope: the "
+                "largest. sat%, dead%: saturated outputs, units off for a whole batch, at the end."
+            ),
+        )
+        yield _dead_by_rate(found["dying"], width, glyphs)
+        yield sensitivity(found, width, glyphs, shown_labels(rows))
+    yield closing(found, width, glyphs)
+
+
+def _dead_by_rate(dying: Sequence[Row], width: int, glyphs: Glyphs) -> Lines:
+    curves = [
+        Curve(
+            one["label"],
+            [math.log10(rate) for rate in one["rates"]],
+            [100 * value.mean for value in one["dead_fraction"]],
+        )
+        for one in dying
+        if any(value.mean > 0 for value in one["dead_fraction"])
+    ]
+    if curves:
+        plot = Plot(
+            curves=curves,
+            title=_("Dead units (%) after training, by learning rate"),
+            x_name=_("log10 of the learning rate"),
+            height=6,
+        )
+        yield from plot.lines(width, ascii_only=glyphs.ascii_only)

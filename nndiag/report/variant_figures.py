@@ -14,6 +14,9 @@ from nndiag.schema.result import Interval, Result
 
 Row = Mapping[str, Any]
 
+#: Scale of shares.
+_PERCENT = 100.0
+
 
 def accuracy_panel(rows: Sequence[Row], title: str = "") -> Panel:
     """Return test accuracies with their intervals, a line a variant."""
@@ -34,13 +37,16 @@ def accuracy_panel(rows: Sequence[Row], title: str = "") -> Panel:
 
 
 def curve(one: Row, x: str, y: str, place: int, shown: bool = True, scale: float = 1.0) -> Line:
-    """Return a line with its band from a list of intervals."""
+    """Return a line with its band from a list of intervals; a share's ends at none and at all."""
     values: Sequence[Interval] = one[y]
+    low, high = [scale * value.low for value in values], [scale * value.high for value in values]
+    if scale == _PERCENT:
+        low, high = [max(0.0, end) for end in low], [min(scale, end) for end in high]
     return Line(
         x=one[x],
         y=[scale * value.mean for value in values],
-        low=[scale * value.low for value in values],
-        high=[scale * value.high for value in values],
+        low=low,
+        high=high,
         name=one["label"],
         colour=place,
         shown=shown,
@@ -285,7 +291,77 @@ def _range_panel(one: Row, suggestion: Mapping[str, Interval]) -> Panel:
     )
 
 
+def inits(result: Result) -> Iterator[Panel]:
+    """Yield accuracies, gradient and signal by layer before training, sensitivity to the rate."""
+    found = result.result
+    labels = shown_labels(found["rows"])
+    yield accuracy_panel(found["rows"])
+    for key, title in (
+        ("output_grad_norm", _("Gradient by layer before training")),
+        ("activation_rms", _("Signal by layer before training")),
+    ):
+        alive = [one for one in found["profiles"] if all(value.mean > 0 for value in one[key])]
+        yield Panel(
+            title=title,
+            x_name=_("hidden layer"),
+            lines=[curve(one, "layers", key, place) for place, one in enumerate(alive)],
+            log_y=True,
+            whole=True,
+        )
+    yield from sensitivity_panels(found, labels)
+
+
+def activations(result: Result) -> Iterator[Panel]:
+    """Yield functions and derivatives with their saturated zones, accuracies, units that die."""
+    found = result.result
+    for key, title in (("value", _("Activation functions")), ("slope", _("Their derivatives"))):
+        yield Panel(
+            title=title + _(" (dots: where saturation begins)"),
+            x_name="z",
+            lines=[
+                line
+                for place, one in enumerate(found["functions"])
+                for line in _function_lines(one, key, place)
+            ],
+        )
+    yield accuracy_panel(found["rows"])
+    yield from sensitivity_panels(found, shown_labels(found["rows"]))
+    for statistic, title in (
+        ("saturated_fraction", _("Saturated outputs over the training (%)")),
+        ("dead_fraction", _("Dead units over the training (%)")),
+    ):
+        entries = [one for one in found["units"] if one["statistic"] == statistic]
+        if entries:
+            lines = [
+                curve(one, "steps", "values", place, scale=100) for place, one in enumerate(entries)
+            ]
+            yield Panel(title=title, x_name=_("step"), lines=lines)
+    if found["dying"]:
+        yield Panel(
+            title=_("Dead units after training, by learning rate (%)"),
+            x_name=_("learning rate"),
+            lines=[
+                curve(one, "rates", "dead_fraction", place, scale=100)
+                for place, one in enumerate(found["dying"])
+            ],
+            log_x=True,
+        )
+
+
+def _function_lines(one: Row, key: str, place: int) -> Iterator[Line]:
+    yield Line(x=one["z"], y=one[key], name=one["label"], colour=place)
+    if one["gate"]:
+        return
+    ends = [end for end in (one["saturated_below"], one["saturated_above"]) if end is not None]
+    inside = [end for end in ends if one["z"][0] <= end <= one["z"][-1]]
+    if inside:
+        near = [min(range(len(one["z"])), key=lambda k: abs(one["z"][k] - end)) for end in inside]
+        yield Line(x=inside, y=[one[key][k] for k in near], dots=True, colour=place)
+
+
 DRAWINGS = {
+    "compare-inits": inits,
+    "compare-activations": activations,
     "lr-find": lr_find,
     "compare-schedules": schedules,
     "compare-batch-sizes": batch_sizes,

@@ -169,6 +169,44 @@ class LrFindSpec(PresetSpec):
             )
 
 
+@dataclass(frozen=True, kw_only=True)
+class InitsSpec(PresetSpec):
+    """One run of `nndiag compare-inits`."""
+
+    usual: ClassVar[Mapping[str, Any]] = {"depth": 10, "width": 64}
+
+    inits: tuple[str, ...] = (
+        *("zeros", "constant:0.1", "normal:0.01", "normal", "torch", "xavier_normal"),
+        *("lecun_normal", "he_normal", "orthogonal", "lsuv"),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_some("--inits", self.inits)
+        require_free(self, "init")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivationsSpec(PresetSpec):
+    """One run of `nndiag compare-activations`.
+
+    Attributes:
+        activations: each with the initialisation that goes with it, unless `base` has one.
+    """
+
+    usual: ClassVar[Mapping[str, Any]] = {"depth": 5, "optimizer": "momentum"}
+
+    rates: int = 6
+    activations: tuple[str, ...] = (
+        *("sigmoid", "tanh", "softsign", "relu", "leaky_relu", "elu", "selu", "gelu", "silu"),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_some("--activations", self.activations)
+        require_free(self, "act")
+
+
 #: What holds a network back, with the strengths that are tried; `cnn` stands for its own family.
 REGULARIZERS = (
     *("l1", "l2", "weight_decay", "dropout", "batch_norm", "noise", "augment", "smaller"),

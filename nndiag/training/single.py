@@ -177,7 +177,7 @@ class _Run:
 def _probe(model: nn.Module, optimizer: torch.optim.Optimizer, settings: Settings) -> Probe | None:
     if not settings.probe_every:
         return None
-    return Probe(model, optimizer, every=settings.probe_every, exact=True)
+    return Probe(model, optimizer, every=settings.probe_every, exact=True, window=1)
 
 
 def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

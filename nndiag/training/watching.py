@@ -34,7 +34,8 @@ class MembersProbe:
     def __init__(self, model: nn.Module, members: int, every: int) -> None:
         self._every = every
         self._models = [copy.deepcopy(model).train() for _member in range(members)]
-        self._probes = [Probe(one, exact=True) for one in self._models]
+        # Looks are far apart: a unit that was alive long ago may have died since.
+        self._probes = [Probe(one, exact=True, window=1) for one in self._models]
         self._steps: list[int] = []
 
     def due(self, step: int) -> bool:

@@ -26,6 +26,27 @@ COMMANDS: dict[str, tuple[list[str], list[str]]] = {
         ["--regularizers", "l1,l2", "--train-samples", "50", *TINY],
         ["Regularisers, each at its own best strength", "Inverted dropout", "Training loss"],
     ),
+    "compare-inits": (
+        ["--inits", "zeros,he_normal", "--depth", "4", *TINY],
+        ["Initialisations, each at its own best rate", "stay alike", "Gradient by layer"],
+    ),
+    "compare-activations": (
+        ["--activations", "tanh,relu", *TINY],
+        ["Activations, each with its own initialisation", "Saturated (slope below 5 %"],
+    ),
+    "compare-shapes": (
+        [
+            *("--shapes", "constant:2,constant:3,pyramid:3,512-256-128-64", "--parameters", "2000"),
+            *("--train-samples", "50", *TINY[:2], *TINY[4:]),
+        ],
+        [
+            "Shapes, each at its own best rate",
+            "Loss of 512-256-128-64",
+            "Depth against width",
+            "Against constant width at the same depth: pyramid:3",
+            "512-256-128-64-10",
+        ],
+    ),
     "lr-find": (
         ["--steps", "20", "--width", "8", "--rates", "3", "--seeds", "2", "--range-steps", "60"],
         ["Suggested:", "Too small, good, too large", "Check: of 3 fixed rates"],
@@ -89,6 +110,31 @@ WRONG = [
     ),
     ("lr-find --high 1e-5", "--high: got 1e-05; accepted: at least 10 times --low, 0.0001"),
     ("lr-find --lr 0.1", "No such option: --lr (Possible options: --l1, --l2, --low)"),
+    (
+        "compare-inits --inits he_norml",
+        "--init: unknown name 'he_norml'; did you mean he_normal?",
+    ),
+    (
+        "compare-activations --activations ,",
+        "--activations: got nothing; accepted: names joined by commas",
+    ),
+    (
+        "compare-shapes --shapes pyramide:5",
+        "--shapes: unknown name 'pyramide'; did you mean pyramid?",
+    ),
+    (
+        "compare-shapes --shapes pyramid:1",
+        "--shapes: got 'pyramid:1'; accepted: pyramid:DEPTH with a depth from 2 to 1000, or the "
+        "units of each hidden layer, such as 512-256-128-64",
+    ),
+    (
+        "compare-shapes --shapes constant:17 --parameters 50",
+        "--parameters: got 50; constant:17 has at least 115",
+    ),
+    (
+        "compare-shapes --net rnn",
+        "--widths: has a meaning for mlp, cnn only; got --net rnn",
+    ),
     ("compare-schedules --seeds 1", "--seeds: got 1; accepted: from 2 to 1000"),
     (
         "compare-schedules --optimizer adm",

@@ -16,20 +16,26 @@ from scipy import optimize
 from torch import nn
 
 from nndiag.experiments import (
+    compare_activations,
     compare_batch_sizes,
+    compare_inits,
     compare_regularizers,
     compare_schedules,
+    compare_shapes,
     lr_find,
     sweep,
 )
 from nndiag.schema.spec import DataSpec
 from nndiag.schema.spec_presets import (
+    ActivationsSpec,
     BatchSizesSpec,
+    InitsSpec,
     LrFindSpec,
     PresetSpec,
     RegularizersSpec,
     SchedulesSpec,
 )
+from nndiag.schema.spec_shapes import ShapesSpec
 from nndiag.training import configurations, presets, range_test
 from nndiag.training.groups import loaded, network_of, record_of
 from nndiag.training.variants import rates_axis
@@ -39,6 +45,16 @@ TINY = {"steps": 24, "width": 8, "batch_size": 32}
 METRICS = ("test_accuracy", "test_loss", "val_accuracy", "val_loss", "train_loss")
 
 CASES: dict[str, tuple[ModuleType, PresetSpec]] = {
+    "shapes": (
+        compare_shapes,
+        ShapesSpec(
+            base={"steps": 24, "train_samples": 60},
+            rates=2,
+            seeds=2,
+            shapes=("constant:2", "pyramid:3", "12"),
+            parameters=2000,
+        ),
+    ),
     "schedules": (
         compare_schedules,
         SchedulesSpec(base=TINY, rates=2, seeds=2, schedules=("constant", "cosine", "plateau")),
@@ -57,6 +73,21 @@ CASES: dict[str, tuple[ModuleType, PresetSpec]] = {
             seeds=2,
             regularizers=("l1", "l2", "weight_decay", "dropout", "noise", "early_stopping"),
             patience=1,
+        ),
+    ),
+    "inits": (
+        compare_inits,
+        InitsSpec(
+            base={**TINY, "depth": 6, "width": 32},
+            rates=2,
+            seeds=2,
+            inits=("zeros", "torch", "he_normal"),
+        ),
+    ),
+    "activations": (
+        compare_activations,
+        ActivationsSpec(
+            base={**TINY, "depth": 3}, rates=2, seeds=2, activations=("tanh", "relu", "selu")
         ),
     ),
     "lr-find": (
@@ -328,3 +359,74 @@ def test_convolutional_networks_are_compared_with_their_own_kind() -> None:
     gain = rows["cnn, spatial dropout"]["test_accuracy"].mean - rows["cnn"]["test_accuracy"].mean
     assert rows["cnn, spatial dropout"]["gain"].mean == pytest.approx(gain, abs=1e-9)
     assert rows["cnn, spatial dropout"]["spatial_dropout"] in (0.1, 0.3)
+
+
+def test_the_signal_of_an_initialisation_is_measured_before_training(
+    results: Mapping[str, Mapping[str, Any]],
+) -> None:
+    rows = {row["label"]: row for row in results["inits"]["rows"]}
+    profiles = {one["label"]: one for one in results["inits"]["profiles"]}
+    assert rows["zeros"]["decay_per_layer"] is None
+    assert rows["he_normal"]["decay_per_layer"].mean == pytest.approx(1.0, abs=0.15)
+    for label in ("torch", "he_normal"):
+        norms = [value.mean for value in profiles[label]["output_grad_norm"]]
+        assert len(norms) == 5
+        assert rows[label]["grad_ratio"].mean == pytest.approx(norms[0] / norms[-1], rel=1e-6)
+        predicted = rows[label]["predicted_decay_per_layer"]
+        assert rows[label]["decay_per_layer"].mean == pytest.approx(predicted, rel=0.2)
+    # torch's default has a sixth of He's variance, so that a layer keeps sqrt(1/6) of a gradient.
+    assert rows["torch"]["predicted_decay_per_layer"] == pytest.approx(math.sqrt(1 / 6), rel=1e-3)
+
+
+def test_functions_slopes_and_zones(results: Mapping[str, Mapping[str, Any]]) -> None:
+    functions = {one["label"]: one for one in results["activations"]["functions"]}
+    z = np.array(functions["tanh"]["z"])
+    np.testing.assert_allclose(functions["tanh"]["value"], np.tanh(z), atol=1e-12)
+    np.testing.assert_allclose(functions["tanh"]["slope"], 1 - np.tanh(z) ** 2, atol=1e-12)
+    end = functions["tanh"]["saturated_above"]
+    assert 1 - math.tanh(end) ** 2 == pytest.approx(0.05, rel=1e-6)
+    assert functions["tanh"]["saturated_below"] == pytest.approx(-end)
+    assert functions["relu"]["gate"] is True
+    scale, alpha = 1.0507009873554805, 1.6732632423543772
+    zone = functions["selu"]["saturated_below"]
+    assert scale * alpha * math.exp(zone) == pytest.approx(0.05 * scale * alpha, rel=1e-6)
+    assert functions["selu"]["saturated_above"] is None
+
+
+def test_shares_of_units_follow_the_training(results: Mapping[str, Mapping[str, Any]]) -> None:
+    found = results["activations"]
+    rows = {row["label"]: row for row in found["rows"]}
+    assert rows["relu"]["saturated_fraction"] is None
+    assert 0 < rows["tanh"]["saturated_fraction"].mean < 1
+    entries = {(one["label"], one["statistic"]): one for one in found["units"]}
+    assert ("relu", "saturated_fraction") not in entries
+    dead = entries["relu", "dead_fraction"]
+    assert (dead["steps"][0], len(dead["steps"])) == (0, 8)
+    assert dead["values"][-1] == rows["relu"]["dead_fraction"]
+    dying = next(one for one in found["dying"] if one["label"] == "relu")
+    place = dying["rates"].index(rows["relu"]["lr"])
+    assert dying["dead_fraction"][place] == rows["relu"]["dead_fraction"]
+
+
+def test_units_that_die_at_a_large_rate_are_seen() -> None:
+    base = {"steps": 40, "depth": 4, "width": 16, "optimizer": "momentum", "lr": 0.5}
+    spec = ActivationsSpec(base=base, seeds=2, activations=("relu",))
+    row = compare_activations.run(spec).result["rows"][0]
+    variant = presets.planned(spec)[0]
+    asked = configurations.asked(variant.sweep)
+    runs = configurations.runs(variant.sweep, asked)
+    record, _samples = record_of(runs)
+    splits, data = loaded(runs[0], DataSpec(), torch.device("cpu"))
+    shares = []
+    for member, run in enumerate(runs):
+        model = network_of(run, splits, torch.device("cpu"))
+        model.load_state_dict(record.state_of(member))
+        x, off = data.train_x, []
+        for layer in model:
+            x = layer(x)
+            if isinstance(layer, nn.ReLU):
+                off.append((x <= 0).all(0).double().mean().item())
+        shares.append(np.mean(off))
+    assert np.mean(shares) > 0.2
+    assert row["dead_fraction"].mean == pytest.approx(np.mean(shares), abs=0.2)
+    assert row["dead_fraction"].mean > 3 * row["dead_fraction_start"].mean

@@ -9,9 +9,10 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 from nndiag.probe import statistics
+from nndiag.probe.probe import Probe
 from nndiag.theory.saturation import Tails
 
 INF = math.inf
@@ -134,3 +135,23 @@ def test_smallest_positive(dtype: torch.dtype) -> None:
             assert statistics.smallest_positive(torch.float32) == torch.finfo(torch.float32).tiny
     finally:
         torch.set_flush_denormal(False)
+
+
+def test_a_unit_that_dies_counts_as_dead_when_its_window_has_passed() -> None:
+    model = nn.Sequential(nn.Linear(1, 2), nn.ReLU(), nn.Linear(2, 1))
+    x = torch.linspace(-1, 1, 8)[:, None]
+    found = {}
+    for window in (1, 16):
+        with torch.no_grad():
+            model[0].weight.fill_(1.0)
+            model[0].bias.copy_(torch.tensor([2.0, 2.0]))
+        with Probe(model, exact=True, window=window) as probe:
+            for _look in range(3):
+                model.zero_grad()
+                loss = model(x).sum()
+                loss.backward()
+                probe.step(loss)
+                with torch.no_grad():
+                    model[0].bias[1] = -5.0  # dies after the first look
+        found[window] = probe.trace.columns["dead_fraction"][:, 0, 0].tolist()
+    assert found == {1: [0.0, 0.0, 0.5], 16: [0.0, 0.0, 0.0]}
