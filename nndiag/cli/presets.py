@@ -18,12 +18,15 @@ from nndiag.locales import _
 from nndiag.schema.errors import UsageError
 from nndiag.schema.spec_generalisation import LearningCurveSpec
 from nndiag.schema.spec_presets import (
+    ActivationsSpec,
     BatchSizesSpec,
+    InitsSpec,
     LrFindSpec,
     PresetSpec,
     RegularizersSpec,
     SchedulesSpec,
 )
+from nndiag.schema.spec_shapes import ShapesSpec
 
 Rates = Annotated[int, typer.Option(help=_("Learning rates tried for each variant."))]
 Seeds = Annotated[int, typer.Option(help=_("Trainings of each configuration."))]
@@ -214,10 +217,47 @@ def lr_find(
     return {"low": low, "high": high, "range_steps": range_steps}
 
 
+@preset(InitsSpec, "init")
+def compare_inits(
+    inits: Annotated[
+        str | None,
+        typer.Option(help=_("Initialisations joined by commas: he_normal, normal:0.1.")),
+    ] = None,
+) -> dict[str, Any]:
+    return {"inits": listed(inits, InitsSpec.inits)}
+
+
+@preset(ActivationsSpec, "act")
+def compare_activations(
+    activations: Annotated[
+        str | None,
+        typer.Option(help=_("Activations joined by commas: relu, leaky_relu:0.2.")),
+    ] = None,
+) -> dict[str, Any]:
+    return {"activations": listed(activations, ActivationsSpec.activations)}
+
+
+@preset(ShapesSpec, "depth", "width", "widths")
+def compare_shapes(
+    shapes: Annotated[
+        str | None,
+        typer.Option(help=_("constant:5, pyramid:5, widening:5, 512-256-128, joined by commas.")),
+    ] = None,
+    parameters: Annotated[
+        int | None,
+        typer.Option(help=_("Parameters of named shapes (default: those of 512-256-128-64).")),
+    ] = None,
+) -> dict[str, Any]:
+    return {"shapes": listed(shapes, ShapesSpec.shapes), "parameters": parameters}
+
+
 def comparisons() -> dict[Callable[..., int], str]:
     """Return the comparisons, each with a line on what it does."""
     return {
         lr_find: _("The range test: a learning rate from one short training, and a check of it."),
+        compare_inits: _("Initialisations: the signal before training, and what becomes of it."),
+        compare_activations: _("Activations: slopes, saturation, dying units, accuracy."),
+        compare_shapes: _("Depth against width, constant against pyramid, at equal parameters."),
         compare_schedules: _("Learning-rate schedules, each tuned, and 'first without decay'."),
         compare_regularizers: _("What holds overfitting back: gap, sparsity and norm of weights."),
         compare_batch_sizes: _("Batch sizes: noise, speed, accuracy, memory; the rate scaled."),

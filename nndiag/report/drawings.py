@@ -17,6 +17,7 @@ from nndiag.report import (
     principle_figures,
     quiz,
     run_figures,
+    shapes,
     summary,
     sweep_figures,
     trajectories,
@@ -45,6 +46,7 @@ DRAWINGS: dict[str, Callable[[Result], Iterator[Panel]]] = {
     "sweep": sweep_figures.sweep,
     **transfer_figures.DRAWINGS,
     **variant_figures.DRAWINGS,
+    **shapes.DRAWINGS,
 }
 _TITLES = {"gradients": gradient_figures.title, "diagnose": run_figures.title}
 #: A result that no row describes shows at most so many of its metrics.

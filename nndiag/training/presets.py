@@ -7,13 +7,16 @@ from typing import Any
 
 from nndiag.schema.spec_generalisation import LearningCurveSpec
 from nndiag.schema.spec_presets import (
+    ActivationsSpec,
     BatchSizesSpec,
+    InitsSpec,
     LrFindSpec,
     PresetSpec,
     RegularizersSpec,
     SchedulesSpec,
 )
-from nndiag.training import configurations, growing
+from nndiag.schema.spec_shapes import ShapesSpec
+from nndiag.training import configurations, growing, shaping
 from nndiag.training.variants import Variant, rates_axis
 
 
@@ -149,8 +152,25 @@ def fixed_rates(
     )
 
 
+def inits(spec: InitsSpec) -> list[Variant]:
+    """Return a variant an initialisation."""
+    rates = rates_axis(spec)
+    return [Variant(label=name, sweep=spec.sweep(f"init={name}", rates)) for name in spec.inits]
+
+
+def activations(spec: ActivationsSpec) -> list[Variant]:
+    """Return a variant an activation, its own initialisation with it."""
+    rates = rates_axis(spec)
+    return [
+        Variant(label=name, sweep=spec.sweep(f"act={name}", rates)) for name in spec.activations
+    ]
+
+
 _PLANS: Mapping[type[PresetSpec], Callable[[Any], list[Variant]]] = {
     SchedulesSpec: schedules,
+    ShapesSpec: shaping.variants,
+    InitsSpec: inits,
+    ActivationsSpec: activations,
     LrFindSpec: lambda spec: [rising(spec)],
     RegularizersSpec: regularizers,
     BatchSizesSpec: lambda spec: batch_sizes(spec, 2048),  # whether it can train, not for how long

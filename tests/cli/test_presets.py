@@ -133,7 +133,7 @@ WRONG = [
     ),
     (
         "compare-shapes --net rnn",
-        "--widths: has a meaning for mlp, cnn only; got --net rnn",
+        "--net: unknown name 'rnn'; did you mean cnn?",
     ),
     ("compare-schedules --seeds 1", "--seeds: got 1; accepted: from 2 to 1000"),
     (
