@@ -35,7 +35,7 @@ def slow(command: str) -> bool:
         re.search(
             r"--depth \d{4}|--train \d{3}|"
             r"nndiag (compare-|lr-find|sweep|transfer|learning-curve|boundary$|depth-limit|"
-            r"reproduce( all|$))|"
+            r"reproduce)|"
             r"--axis|--animate|--task classification",
             command,
         )

@@ -27,7 +27,7 @@ def agreement(y: Labels, groups: Labels) -> dict[str, float]:
     groups), and the share that is right when every group is named after one class, as well as can
     be (Kuhn 1955).
     """
-    from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
+    from scipy.optimize import linear_sum_assignment
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
     table = contingency(y, groups)
