@@ -37,7 +37,7 @@ def _budget(rows: Sequence[Row], parameters: int) -> Iterator[str]:
     if named:
         off = max(abs(row["parameters"] / parameters - 1) for row in named)
         yield _("Named shapes have {parameters} parameters, to within {off} %.").format(
-            parameters=f"{parameters:,}", off=f"{100 * off:.2g}"
+            parameters=parameters, off=f"{100 * off:.2g}"
         )
 
 

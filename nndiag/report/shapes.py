@@ -69,15 +69,15 @@ def _columns(rows: Sequence[Row], glyphs: Glyphs) -> list[Column]:
         column(_("shape"), rows, lambda r: r["label"], left=True, shrinks_to=14, group=" "),
         column(_("hidden units"), rows, lambda r: _units(r["units"]), left=True),
         column(_("param."), rows, lambda r: count(r["parameters"])),
-        column(_("lr"), rows, lambda r: compact(r["lr"], 2), rank=1),
+        column(_("lr"), rows, lambda r: compact(r["lr"], 2), rank=2),
         column(_("test %"), rows, lambda r: accuracy_cell(r["test_accuracy"], glyphs)),
         column(_("gain"), rows, lambda r: gain_cell(r, glyphs)),
-        column(_("p"), rows, lambda r: "" if r["reference"] else compact(r["p_value"], 2), rank=2),
-        column(_("train %"), rows, lambda r: percent(r["train_accuracy"].mean), rank=1),
+        column(_("p"), rows, lambda r: "" if r["reference"] else compact(r["p_value"], 2), rank=4),
+        column(_("train %"), rows, lambda r: percent(r["train_accuracy"].mean), rank=3),
         column(_("gap"), rows, lambda r: f"{100 * r['gap'].mean:+.0f}"),
         column(_("lowest"), rows, lambda r: count(round(r["lowest_at"].mean)), rank=1),
-        column(_("val loss"), rows, lambda r: compact(r["val_loss"].mean, 2), rank=3),
-        column(_("s/run"), rows, lambda r: compact(r["seconds"], 2), rank=2),
+        column(_("val loss"), rows, lambda r: compact(r["val_loss"].mean, 2), rank=5),
+        column(_("s/run"), rows, lambda r: compact(r["seconds"], 2), rank=4),
     ]
 
 
