@@ -23,6 +23,7 @@ from nndiag.schema.spec import NetworkSpec
 from nndiag.schema.spec_compare import CompareFixesSpec
 from nndiag.schema.trace import Trace
 from nndiag.training import devices, initial
+from nndiag.training.lanes import one_thread
 from nndiag.training.members import Settings, TensorData
 from nndiag.training.tuning import (
     Bench,
@@ -35,8 +36,8 @@ from nndiag.training.tuning import (
 )
 from nndiag.zoo import optimizers
 
-#: Seeds that choose the learning rate; all seeds then run at the best one.
-_GRID_SEEDS = 2
+#: Seeds that choose the learning rate; the others then run at the best one.
+_GRID_SEEDS = 1
 _INITIAL_SEEDS = 3
 _SIGNIFICANT = 0.05
 _NEAR = 0.02
@@ -174,7 +175,10 @@ def _start(
 ) -> dict[str, Interval | None]:
     """Return the signal's ratio and the saturated and dead shares before training."""
     seeds = range(spec.seed, spec.seed + min(_INITIAL_SEEDS, spec.seeds))
-    trace = initial.measure(network, splits, seeds=seeds, batch_size=spec.batch_size, device=device)
+    with one_thread():
+        trace = initial.measure(
+            network, splits, seeds=seeds, batch_size=spec.batch_size, device=device
+        )
     values = measures.signal(trace, recurrent=network.recurrent)
     ratio = None
     if len(values) > 1 and (values[-1] != 0).all():

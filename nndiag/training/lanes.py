@@ -78,7 +78,7 @@ class Lanes:
         done: dict[int, Done] = {}
         try:
             if self.count == 1 or len(items) == 1:
-                with _one_thread_each() if self._always else nullcontext():
+                with one_thread() if self._always else nullcontext():
                     for place, item in enumerate(items):
                         done[place] = work(item)
             else:
@@ -90,7 +90,7 @@ class Lanes:
     def _side_by_side(
         self, work: Callable[[Work], Done], items: Sequence[Work], done: dict[int, Done]
     ) -> None:
-        with _one_thread_each(), ThreadPoolExecutor(self.count) as pool:
+        with one_thread(), ThreadPoolExecutor(self.count) as pool:
             futures = {pool.submit(work, item): place for place, item in enumerate(items)}
             try:
                 for future in as_completed(futures):
@@ -113,7 +113,8 @@ class Lanes:
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """Give torch one thread inside: for small products more of them mostly wait for each other."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
