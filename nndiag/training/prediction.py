@@ -154,7 +154,7 @@ def _layers(spec: NetworkSpec, splits: Splits) -> tuple[Layers | None, str]:
             "No theory for residual networks here: the recursion is that of a plain stack."
         )
     init, act = initialisations.parse(spec.init), activations.parse(spec.act)
-    hidden = [spec.width] * (spec.depth - 1)
+    hidden = spec.hidden
     fan_in, fan_out = [math.prod(splits.input_shape), *hidden], [*hidden, len(splits.classes)]
     variances = [
         initialisations.weight_variance(init, act, n, m)
@@ -206,7 +206,7 @@ def _hidden_scale(spec: NetworkSpec) -> float | None:
 def _scale(
     spec: NetworkSpec, layers: Layers, function: functions.Function
 ) -> depth_scale.DepthScale | None:
-    if spec.norm != "none" or spec.depth < 3:
+    if spec.norm != "none" or spec.depth < 3 or spec.widths:
         return None
     scale = _hidden_scale(spec)
     if scale is None:

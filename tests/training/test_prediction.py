@@ -110,6 +110,20 @@ def test_slope_holds_against_measurement(settings: dict[str, Any], digits: Split
     assert slope(predicted) == pytest.approx(measured, abs=bound)
 
 
+def test_layers_of_their_own_widths_hold_against_measurement(digits: Splits) -> None:
+    widths = (300, 100, 300, 100, 300, 100)
+    network = NetworkSpec(depth=7, widths=widths, act="relu", init="normal:0.1")
+    predicted = predict(network, digits)
+    assert predicted.prediction is not None
+    expected = predicted.prediction.log_signal[:-1]
+    signal = np.log(measured_signal(network, digits, 20)).mean(axis=1)
+    # From layer l + 1 to l: log of 0.1 times the root of half the width of layer l.
+    steps = [math.log(0.1 * math.sqrt(width / 2)) for width in widths[:-1]]
+    np.testing.assert_allclose(-np.diff(expected), steps, atol=0.01)
+    np.testing.assert_allclose(-np.diff(signal), steps, atol=0.1)
+    assert predicted.scale is None
+
+
 def test_activations_hold_against_measurement(digits: Splits) -> None:
     network = spec(act="tanh", init="normal:0.15", depth=10, width=256)
     predicted = predict(network, digits)
