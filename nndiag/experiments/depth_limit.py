@@ -163,9 +163,7 @@ def _jacobian(
     layers = [*(2**k for k in range((2 * last // 3).bit_length())), last]
     seeds = spec.seeds_at(cell.network.depth)
     drawn = initial.networks_by_seed(cell.network, splits, seeds, spec.batch_size, device)
-    values = np.stack(
-        [hidden_singular_values(model, x, layers) for _seed, model, x, _y in drawn]
-    )
+    values = np.stack([hidden_singular_values(model, x, layers) for _seed, model, x, _y in drawn])
     scale = np.sqrt((values**2).mean(-1))
     found: dict[str, Any] = {
         "gradient_change": interval(scale[:, -1], log=True),

@@ -28,9 +28,7 @@ PRINCIPLES: dict[str, Callable[[], Result]] = {
 
 
 @pytest.fixture(scope="module", params=[*PRINCIPLES, "gradients"])
-def described(
-    request: pytest.FixtureRequest, make_result: Callable[..., Result]
-) -> list[Panel]:
+def described(request: pytest.FixtureRequest, make_result: Callable[..., Result]) -> list[Panel]:
     run = PRINCIPLES.get(request.param, lambda: make_result(trained=True, time_steps=4))
     return drawings.panels(run())
 
