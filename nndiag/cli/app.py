@@ -41,8 +41,12 @@ def build() -> TyperGroup:
                 help=locales._("Print the version and exit."),
             ),
         ] = False,
+        lang: Annotated[
+            str | None,
+            typer.Option("--lang", metavar="en|fr", help=locales._("Language of the output.")),
+        ] = None,
     ) -> None:
-        pass
+        pass  # `main` has read --lang before the help texts were drawn
 
     commands.register(app)
     group = typer.main.get_command(app)

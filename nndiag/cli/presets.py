@@ -122,7 +122,7 @@ def listed(text: str | None, usual: tuple[str, ...]) -> tuple[str, ...]:
 def compare_schedules(
     schedules: Annotated[
         str | None,
-        typer.Option(help=_("Schedules joined by commas: cosine, step:100:0.5 (default: all).")),
+        typer.Option(help=_("Schedules joined by commas: cosine, step:50:0.5 (default: all).")),
     ] = None,
 ) -> dict[str, Any]:
     return {"schedules": listed(schedules, SchedulesSpec.schedules)}

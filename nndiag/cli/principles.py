@@ -212,14 +212,14 @@ def descent(
 
 
 def _sizes(text: str) -> tuple[int, ...]:
-    parts = ["0" if part.strip() == "all" else part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() for part in parts):
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part == "all" or (part.isdecimal() and int(part) > 0) for part in parts):
         raise UsageError(
             _(
-                "--batch-sizes: got '{text}'; accepted: whole numbers or all, joined by commas"
+                "--batch-sizes: got '{text}'; accepted: sizes from 1, or all, joined by commas"
             ).format(text=text)
         )
-    return tuple(dict.fromkeys(map(int, parts)))
+    return tuple(dict.fromkeys(0 if part == "all" else int(part) for part in parts))
 
 
 def _check_formula(act: str) -> None:

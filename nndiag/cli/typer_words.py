@@ -29,24 +29,25 @@ _HELP = (
         "Show completion for the current shell, to copy it or customize the installation."
     ),
 )
-# The first that fits wins, so the more precise come first.
+# Typer's sentence, and ours where it is clearer. The first that fits wins, so the more precise
+# come first.
+_CLEARER = {
+    "Invalid value for {name}: Input should be a valid integer, unable to parse string as an "
+    "integer": to_translate("Invalid value for {name}: a whole number is needed"),
+    "Invalid value for {name}: Input should be a valid number, unable to parse string as a "
+    "number": to_translate("Invalid value for {name}: a number is needed"),
+}
 _ERRORS = (
     to_translate("No such option: {name} (Possible options: {names})"),
     to_translate("No such option: {name}"),
     to_translate("No such command {name}. Did you mean {names}?"),
     to_translate("No such command {name}."),
     to_translate("Missing command."),
+    to_translate("Missing argument {name}."),
     to_translate("Option {name} requires an argument."),
     to_translate("Option {name} does not take a value."),
     to_translate("Got unexpected extra argument(s) ({names})"),
-    to_translate(
-        "Invalid value for {name}: Input should be a valid integer, unable to parse string as an "
-        "integer"
-    ),
-    to_translate(
-        "Invalid value for {name}: Input should be a valid number, unable to parse string as a "
-        "number"
-    ),
+    *_CLEARER,
     to_translate("Invalid value for {name}: {reason}"),
 )
 
@@ -77,5 +78,6 @@ def sentence(message: str) -> str:
         pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+)", re.escape(text))
         found = re.fullmatch(pattern, message)
         if found:
-            return _(text).format(**found.groupdict())
+            clearer = _CLEARER.get(text, text)
+            return _(clearer).format(**found.groupdict())
     return message

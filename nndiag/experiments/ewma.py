@@ -161,7 +161,7 @@ def _reading(rows: list[dict[str, Any]], correlation: float | None, length: int)
     said = [
         _(
             "beta {beta}: averages about {window} samples, leaves {left} % of the noise's "
-            "variance (theory {theory} %) and is {lag} samples late (theory {late})."
+            "variance (theory {theory} %) and has a lag of {lag} (theory {late})."
         ).format(
             beta=row["label"],
             window=f"{row['window']:.3g}",

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from rich.text import Text
 
-from nndiag.report.numbers import widest
+from nndiag.report.numbers import decimals, widest
 
 ALWAYS = 10_000
 
@@ -102,7 +102,8 @@ def body(columns: Sequence[Column], row: int, gap: int = 2) -> Text:
             line.append(" " * (len(name) - _span(cells)))
         for place, column in enumerate(cells):
             line.append(" " if place else "")
-            line.append(_aligned(column, column.cells[row]), style=column.style(row))
+            text = column.cells[row] if column.left else decimals(column.cells[row])
+            line.append(_aligned(column, text), style=column.style(row))
     line.rstrip()
     return line
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 
 from nndiag.locales import _, language, localised
@@ -10,6 +11,13 @@ from nndiag.schema.result import Interval
 
 # Between these, a number is written out; outside, in scientific notation.
 _PLAIN_LOW, _PLAIN_HIGH = 1e-3, 1e4
+# What is to be typed keeps its points (code, options, `name:0.1`, `lr=0.1`), and so do versions
+# and places in a paper (eq. 3.2).
+_NUMBER = re.compile(
+    r"(?P<typed>`[^`]*`|--[\w-]+[ =]\S+)"
+    r"|(?<![\w.:=])(?<!\. )(?P<whole>\d+)\.(?=\d+(e[+-]?\d+)?(?!\w|\.\d))"
+)
+_LIST = re.compile(r"[\[(][^\[\]()`]*\d,\d[^\[\]()`]*[\])]")
 
 
 def _special(value: float) -> str | None:
@@ -123,8 +131,19 @@ def prose_number(number: Interval, digits: int = 3) -> str:
         return f"< {text}"
     if not spread(number):
         return text
-    separator = "; " if language() == "fr" else ", "
-    return f"{text} [{separator.join(compact(edge, digits) for edge in (number.low, number.high))}]"
+    limits = (compact(number.low, digits), compact(number.high, digits))
+    return decimals(f"{text} [{', '.join(limits)}]")
+
+
+def decimals(text: str) -> str:
+    """Write the numbers of a sentence as the language in use has them: `0,235` in French.
+
+    What a reader would copy and type (code between backticks, options, `leaky_relu:0.1`) stays.
+    """
+    if language() != "fr":
+        return text
+    commas = _NUMBER.sub(lambda found: found["typed"] or f"{found['whole']},", text)
+    return _LIST.sub(lambda found: re.sub(r", (?=[+-]?\d)", "; ", found[0]), commas)
 
 
 def duration(seconds: float) -> str:

@@ -12,7 +12,7 @@ from nndiag.locales import _
 from nndiag.report.columns import Column
 from nndiag.report.curves import Curve, Plot
 from nndiag.report.glyphs import Glyphs
-from nndiag.report.numbers import compact, percent, scientific
+from nndiag.report.numbers import compact, decimals, percent, scientific, widest
 from nndiag.report.principle_parts import Lines, Row, View, column, numbers, table, within
 from nndiag.report.prose import sentence
 from nndiag.schema.result import Result
@@ -55,9 +55,11 @@ def _losses(result: Result, width: int, glyphs: Glyphs) -> Iterator[Lines]:
 def _formulas(found: Mapping[str, Any], width: int, glyphs: Glyphs) -> Lines:
     yield Text(_("Derivative by the score z, p = sigmoid(z), class y"), style="bold")
     full = {"bce": _("bce (binary cross-entropy)")}
-    yield Text(f"{_('cross-entropy (softmax)'):<28}p - onehot(y)")
-    for name, formula in found["formulas"].items():
-        yield Text(f"{full.get(name, name):<28}{formula}")
+    formulas = {_("cross-entropy (softmax)"): "p - onehot(y)"} | {
+        full.get(name, name): formula for name, formula in found["formulas"].items()
+    }
+    for name, formula in formulas.items():
+        yield Text(f"{name:<{widest(formulas)}}  {formula}")
     yield Text()
     rows = found["gradients"]
     columns = [
@@ -141,7 +143,7 @@ def _descent(result: Result, width: int, glyphs: Glyphs) -> Iterator[Lines]:
     title = _("Paths of the first seed: second weight by first, minimum ({minimum})").format(
         minimum=", ".join(compact(weight) for weight in found["minimum"])
     )
-    yield Plot(curves=paths, title=title, height=12, x_name=_("first weight")).lines(
+    yield Plot(curves=paths, title=decimals(title), height=12, x_name=_("first weight")).lines(
         width, ascii_only=glyphs.ascii_only
     )
 

@@ -12,7 +12,7 @@ from nndiag.locales import _
 from nndiag.report.columns import Column
 from nndiag.report.curves import Curve, Plot
 from nndiag.report.glyphs import Glyphs
-from nndiag.report.numbers import compact, scientific, widest
+from nndiag.report.numbers import compact, decimals, scientific, widest
 from nndiag.report.principle_parts import Lines, Row, View, column, numbers, share, table, within
 from nndiag.report.prose import sentence
 from nndiag.schema.result import Interval, Result
@@ -223,7 +223,7 @@ def _network(result: Result, width: int, glyphs: Glyphs) -> Lines:
     )
     yield from sentence(title, width, style="bold")
     at, forward = network["parameters"], network["forward"]
-    yield Text(f"x = ({numbers(network['x'])})  y = {network['target']:g}")
+    yield Text(decimals(f"x = ({numbers(network['x'])})  y = {network['target']:g}"))
     for text in (
         "z1 = w11 x1 + w12 x2 + b1 = {w11:g} x1 {w12:+g} x2 {b1:+g} = {z1:.4f}, h1 = {h1:.4f}",
         "z2 = w21 x1 + w22 x2 + b2 = {w21:g} x1 {w22:+g} x2 {b2:+g} = {z2:.4f}, h2 = {h2:.4f}",
@@ -270,13 +270,14 @@ def _chain(result: Result, width: int, glyphs: Glyphs) -> Lines:
         depth=depth, act=result.spec["act"], x=f"{result.spec['x']:g}"
     )
     yield from table(title, columns, width, glyphs)
-    for name, value in (
-        (_("by hand"), chain["product"]),
-        (_("autograd"), chain["autograd"]),
-        (_("differences"), chain["differences"]),
-        (_("bound"), chain["bound"]),
-    ):
-        yield Text(f"{name:<12} {scientific(value, 4)}")
+    values = {
+        _("by hand"): chain["product"],
+        _("autograd"): chain["autograd"],
+        _("differences"): chain["differences"],
+        _("bound"): chain["bound"],
+    }
+    for name, value in values.items():
+        yield Text(f"{name:<{widest(values)}} {scientific(value, 4)}")
     if depth > 1:
         yield Text()
         x = [int(layer["label"]) for layer in layers]

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
+from nndiag.report.numbers import decimals
+
 
 def sentence(
     text: str, width: int, *, indent: str = "", bullet: str = "", style: str = ""
 ) -> Iterator[Text]:
     """Yield the lines of a paragraph, with `bullet` before the first."""
     for line in textwrap.wrap(
-        text,
+        decimals(text),
         max(width, 20),
         initial_indent=indent + bullet,
         subsequent_indent=indent + " " * len(bullet),

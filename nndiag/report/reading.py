@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from nndiag.report.numbers import decimals
 from nndiag.schema.finding import Finding, Severity
 from nndiag.schema.result import Interval, Result
 
@@ -48,7 +49,8 @@ def said(result: Result) -> list[str]:
     why = result.result.get("verdict", {}).get("why", ())
     reading = result.result.get("reading", ())
     causes = {finding.cause for finding in result.findings}
-    return [text for text in (*why, *reading) if isinstance(text, str) and text not in causes]
+    sentences = [text for text in (*why, *reading) if isinstance(text, str) and text not in causes]
+    return [decimals(text) for text in sentences]
 
 
 def worst(findings: Iterable[Finding]) -> Severity | None:

@@ -14,10 +14,10 @@ from nndiag.report.columns import Column, body, fit, heading
 from nndiag.report.curves import Curve, Plot
 from nndiag.report.glyphs import STYLES, Glyphs, glyphs_for
 from nndiag.report.layer_table import layer_table
-from nndiag.report.numbers import compact, count, duration, layer_names, percent, widest
+from nndiag.report.numbers import compact, count, decimals, duration, layer_names, percent, widest
 from nndiag.report.prose import labelled, ruled, sentence
 from nndiag.report.verdict import severity_word
-from nndiag.schema.finding import Finding
+from nndiag.schema.finding import Finding, Severity
 from nndiag.schema.result import Interval, Result
 
 _MOST_MODELS = 3
@@ -141,15 +141,18 @@ def _loss(numbers: Mapping[str, Any], width: int, glyphs: Glyphs) -> Iterator[Te
 
 def _findings(result: Result, width: int, glyphs: Glyphs) -> Iterator[Text]:
     serious = [f for f in result.findings if f.severity.value != "info"]
+    trained = result.result["backward_passes"] > 0
     level = serious[0].severity if serious else None
-    if result.result.get("error") and not serious:
-        title = _("the script ended with an error")
-    elif not serious:
-        title = _("no finding of severity warning or more")
-    else:
+    if level is not None:
         title = severity_word(level)
+    elif result.result.get("error"):
+        level, title = Severity.CRITICAL, _("the script ended with an error")
+    elif not trained:
+        level, title = Severity.INFO, _("nothing was trained")
+    else:
+        title = _("no finding of severity warning or more")
     yield ruled(f"{glyphs.severity(level)} {title}", width, glyphs.rule, STYLES[level])
-    if not serious and not result.result["backward_passes"]:
+    if not serious and not trained:
         yield from sentence(_("Nothing was trained, so there was nothing to judge."), width)
     for finding in result.findings:
         yield from _finding(finding, _layer_count(result), width, glyphs)
@@ -195,7 +198,7 @@ def _trials(numbers: Mapping[str, Any], width: int, glyphs: Glyphs) -> Iterator[
     columns = [
         Column(title=_("fix"), cells=tuple(row["label"] for row in rows), left=True),
         Column(title=_("verdict"), cells=tuple(_verdict(row) for row in rows), left=True),
-        Column(title=_("effect"), cells=tuple(_effect(row) for row in rows), left=True),
+        Column(title=_("effect"), cells=tuple(decimals(_effect(row)) for row in rows), left=True),
         Column(title=_("loss"), cells=tuple(_number(row["loss"]) for row in rows), rank=1),
         Column(
             title=_("accuracy"),

@@ -30,16 +30,23 @@ def require_range(
     if math.isfinite(value) and inside:
         return
     if math.isinf(high):
-        accepted = _("at least {low:g}").format(low=low)
+        accepted = _("at least {low}").format(low=_typed(low))
     elif open_high:
-        accepted = _("at least {low:g} and less than {high:g}").format(low=low, high=high)
+        accepted = _("at least {low} and less than {high}").format(
+            low=_typed(low), high=_typed(high)
+        )
     else:
-        accepted = _("from {low:g} to {high:g}").format(low=low, high=high)
+        accepted = _("from {low} to {high}").format(low=_typed(low), high=_typed(high))
     raise UsageError(
-        _("{option}: got {value:g}; accepted: {accepted}").format(
-            option=option, value=value, accepted=accepted
+        _("{option}: got {value}; accepted: {accepted}").format(
+            option=option, value=_typed(value), accepted=accepted
         )
     )
+
+
+def _typed(value: float) -> str:
+    """Return a number as one types it: every digit of a whole one."""
+    return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 def require_positive(option: str, value: float) -> None:

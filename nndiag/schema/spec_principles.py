@@ -208,7 +208,7 @@ class DescentSpec(PrincipleSpec):
         if not self.batch_sizes:
             raise UsageError(_("--batch-sizes: got nothing; accepted: numbers joined by commas"))
         for size in self.batch_sizes:
-            require_range("--batch-sizes", size, 0, self.samples)
+            require_range("--batch-sizes", size or self.samples, 1, self.samples)
 
 
 def written(numbers: tuple[float, ...]) -> str:

@@ -88,6 +88,8 @@ def test_exit_code_and_traceback_of_the_script(script: Path) -> None:
     assert done.stderr.count("Traceback") == 1
     assert "experiments" not in done.stderr
     assert "ValueError after 60 steps: no such file" in done.stdout
+    script.write_text("raise ValueError('at once')")
+    assert "✗ the script ended with an error" in nndiag(script).stdout
 
 
 def test_a_script_that_never_trains(script: Path) -> None:
@@ -95,6 +97,7 @@ def test_a_script_that_never_trains(script: Path) -> None:
     done = nndiag(script)
     assert done.returncode == 0
     assert "Nothing was trained" in done.stdout
+    assert "✓" not in done.stdout
 
 
 def test_module(script: Path) -> None:

@@ -22,6 +22,12 @@ MESSAGES = {
     "gradients --depth 10001": "--depth: got 10001; accepted: from 1 to 10000",
     "gradients --dropout 1": "--dropout: got 1; accepted: at least 0 and less than 1",
     "gradients --seeds 0": "--seeds: got 0; accepted: at least 1",
+    "gradients --seeds x": "Invalid value for '--seeds': a whole number is needed",
+    "gradients --seed -1": "--seed: got -1; accepted: from 0 to 9223372036854775807",
+    "descent --batch-sizes 0,8": (
+        "--batch-sizes: got '0,8'; accepted: sizes from 1, or all, joined by commas"
+    ),
+    "descent --batch-sizes 8,300": "--batch-sizes: got 300; accepted: from 1 to 256",
     "gradients --device gpu": ("--device: unknown name 'gpu'; did you mean cpu?"),
     "gradients --lr 0.1": "--lr: needs --train STEPS, as nothing is trained without it",
     "gradients --train 5 --lr -1": "--lr: got -1; accepted: a number above 0",
@@ -89,3 +95,17 @@ def test_a_closed_pipe_is_no_error(python: Callable[..., Any]) -> None:
         "sys.exit(first.wait())"
     )
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_help_has_no_pictures() -> None:
+    """Rich takes `step:100:0.5` in a help text for the code of an emoji."""
+    from rich.emoji import Emoji
+    from typer.core import TyperGroup
+
+    from nndiag.cli.app import build
+
+    for command in build().commands.values():
+        assert isinstance(command, TyperGroup) or command.params, command.name
+        for option in command.params:
+            said = getattr(option, "help", None) or ""
+            assert Emoji.replace(said) == said, (command.name, option.name)

@@ -112,9 +112,9 @@ WRONG = [
     ("descent --model linar", "--model: unknown name 'linar'; did you mean linear?"),
     (
         "descent --batch-sizes 1,x",
-        "--batch-sizes: got '1,x'; accepted: whole numbers or all, joined by commas",
+        "--batch-sizes: got '1,x'; accepted: sizes from 1, or all, joined by commas",
     ),
-    ("descent --batch-sizes 300", "--batch-sizes: got 300; accepted: from 0 to 256"),
+    ("descent --batch-sizes 300", "--batch-sizes: got 300; accepted: from 1 to 256"),
 ]
 
 

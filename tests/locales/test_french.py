@@ -129,7 +129,11 @@ def test_column_titles_stay_short() -> None:
 def test_help_is_french() -> None:
     done = run("--help", NNDIAG_LANG="fr")
     assert done.returncode == 0
-    for text in ("Commandes", "Affiche ce message et quitte.", "Affiche la version et quitte."):
+    for text in (
+        "Comparer et guérir",
+        "Affiche ce message et quitte.",
+        "Affiche la version et quitte.",
+    ):
         assert text in done.stdout
     assert not words(done.stdout) & {"Show", "Commands", "Install", "Print", "the", "and"}
     done = run("gradients", "-h", NNDIAG_LANG="fr")
@@ -170,6 +174,7 @@ def test_option_beats_the_environment(run_cli: RunCli, monkeypatch: pytest.Monke
         ("gradients --bogus", "L’option --bogus n’existe pas"),
         ("gradients --depth x", "Valeur incorrecte pour '--depth' : un nombre entier est attendu"),
         ("gradients --depth", "L’option '--depth' exige une valeur."),
+        ("summary", "Il manque l’argument 'MODEL'."),
         ("gradients extra", "Argument(s) en trop : (extra)"),
         ("nope", "La commande 'nope' n’existe pas."),
         ("gradient", "La commande 'gradient' n’existe pas ; vouliez-vous dire 'gradients' ?"),
@@ -213,6 +218,18 @@ def test_gradients_has_the_same_table_in_french(
 def columns(page: str) -> int:
     """Return the number of cells in the row of the fifth layer."""
     return next(len(line.split()) for line in page.splitlines() if " fc5 " in line)
+
+
+@pytest.mark.parametrize("command", ["perceptron", "ewma", "losses"])
+def test_no_decimal_point_is_left(run_cli: RunCli, command: str) -> None:
+    page = run_cli(command, "--lang", "fr").out
+    labels = r"beta 0\.\d+|^0\.\d+|huber 0\.5"  # as they were typed
+    assert re.findall(r".*\d\.\d.*", re.sub(labels, "", page, flags=re.MULTILINE)) == []
+
+
+def test_language_before_the_command(run_cli: RunCli) -> None:
+    done = run_cli("--lang", "fr", "gradients", "--seeds", "0")
+    assert done.err.replace(NO_BREAK, " ") == "nndiag: --seeds : reçu 0 ; accepté : au moins 1\n"
 
 
 def test_json_is_the_same_in_both_languages(run_cli: RunCli) -> None:

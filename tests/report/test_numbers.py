@@ -97,6 +97,24 @@ def test_french_writes_a_comma_and_thin_spaces() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "french"),
+    [
+        ("×0.231, 0.25^10 and 6.9e-18.", "×0,231, 0,25^10 and 6,9e-18."),
+        ("97.1 % [96.2, 97.7]", "97,1 % [96,2; 97,7]"),
+        ("(0.7054, -0.9649) of (2, 1)", "(0,7054; -0,9649) of (2, 1)"),
+        ("+0.1 points [-0.6, +0.8]", "+0,1 points [-0,6; +0,8]"),
+        ("0,235 [0,1, 0,2]", "0,235 [0,1; 0,2]"),
+        ("`betas=(0.9, 0.999)`, --lr 0.1, leaky_relu:0.2, lr=0.1", None),
+        ("torch 2.14.1, fc1.0.weight, eq. 3.2", None),
+    ],
+)
+def test_sentences_get_the_decimals_of_the_language(text: str, french: str | None) -> None:
+    assert numbers.decimals(text) == text
+    locales.use("fr")
+    assert numbers.decimals(text) == (french or text)
+
+
+@pytest.mark.parametrize(
     ("seconds", "text"),
     [
         (0.0451, "45 ms"),

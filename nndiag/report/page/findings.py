@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nndiag.lessons import Lesson, lesson
 from nndiag.report.keys import key_words
-from nndiag.report.numbers import layer_names
+from nndiag.report.numbers import decimals, layer_names
 from nndiag.report.page.tables import cell
 from nndiag.report.verdict import severity_word
 from nndiag.schema.finding import Finding
@@ -48,9 +48,9 @@ def _symptomatic(finding: Finding, layers: int) -> Symptomatic:
         level=finding.severity.value,
         word=severity_word(finding.severity),
         layers=layer_names(finding.layers, layers),
-        cause=finding.cause,
+        cause=decimals(finding.cause),
         evidence=[(key_words(name), cell(value).text) for name, value in finding.evidence.items()],
-        fixes=finding.fixes,
+        fixes=[decimals(fix) for fix in finding.fixes],
         reference=finding.reference,
         lesson=lesson(finding.symptom.value),
     )
