@@ -71,10 +71,13 @@ def _dying(rows: Sequence[Row], dying: Sequence[Row]) -> Iterator[str]:
         row = chosen[label]
         if share.mean < _SOME:
             continue
-        yield _(
+        text = _(
             "{label}: {start} % of the units give zero on a whole batch before training, {end} % "
-            "after it at the best rate {lr}, {worst} % at {rate}."
-        ).format(
+            "after it at the best rate {lr}"
+        )
+        if one["rates"][worst] != row["lr"]:
+            text += _(", {worst} % at {rate}")
+        yield (text + ".").format(
             label=label,
             start=_percent(row["dead_fraction_start"]),
             end=_percent(row["dead_fraction"]),

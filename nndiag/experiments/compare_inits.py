@@ -75,6 +75,7 @@ def _start(one: Tuned, spec: InitsSpec) -> dict[str, Any]:
         "layers": {
             "layers": list(range(1, len(signal) + 1)),
             "output_grad_norm": [_over(values) for values in signal],
+            "activation_layers": list(range(1, len(rms) + 1)),
             "activation_rms": [_over(values) for values in rms],
         },
     }

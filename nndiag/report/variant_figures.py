@@ -296,15 +296,15 @@ def inits(result: Result) -> Iterator[Panel]:
     found = result.result
     labels = shown_labels(found["rows"])
     yield accuracy_panel(found["rows"])
-    for key, title in (
-        ("output_grad_norm", _("Gradient by layer before training")),
-        ("activation_rms", _("Signal by layer before training")),
+    for x, key, title in (
+        ("layers", "output_grad_norm", _("Gradient by layer before training")),
+        ("activation_layers", "activation_rms", _("Signal by layer before training")),
     ):
         alive = [one for one in found["profiles"] if all(value.mean > 0 for value in one[key])]
         yield Panel(
             title=title,
             x_name=_("hidden layer"),
-            lines=[curve(one, "layers", key, place) for place, one in enumerate(alive)],
+            lines=[curve(one, x, key, place) for place, one in enumerate(alive)],
             log_y=True,
             whole=True,
         )

@@ -16,7 +16,7 @@ from nndiag.datasets.folds import hold_out
 from nndiag.datasets.scarcity import scarce
 from nndiag.datasets.splits import Splits
 from nndiag.locales import _
-from nndiag.schema.errors import RunError
+from nndiag.schema.errors import RunError, UsageError
 from nndiag.schema.spec import DataSpec
 from nndiag.schema.spec_sweep import Outcome, Run
 from nndiag.training import configurations, devices
@@ -24,7 +24,7 @@ from nndiag.training.augmenting import augmented
 from nndiag.training.initial import first_batch
 from nndiag.training.members import Member, Record, Settings, TensorData
 from nndiag.training.population import Progress, train
-from nndiag.zoo import activations, initialisations, networks
+from nndiag.zoo import activations, initialisations, networks, optimizers
 
 #: Evaluations on the validation split during a training.
 _EVALUATIONS = 20
@@ -92,6 +92,7 @@ def record_of(
         probe_every, eval_train: as in `training.members.Settings`; neither changes a training.
     """
     splits, tensors = loaded(runs[0], data or DataSpec(), devices.resolve(device))
+    _require_batches(runs[0].configuration, len(tensors.train_y))
     settings = _settings(runs[0].configuration)
     record = train(
         lambda place: network_of(runs[place], splits, tensors.train_x.device),
@@ -101,6 +102,19 @@ def record_of(
         progress,
     )
     return record, len(tensors.test_y)
+
+
+def _require_batches(configuration: Mapping[str, Any], samples: int) -> None:
+    """Raise UsageError where BatchNorm would meet a batch of one sample."""
+    size = min(configuration["batch_size"], samples)
+    whole = optimizers.parse(configuration["optimizer"]).full_batch
+    if configuration["norm"] == "batch" and not whole and (size == 1 or samples % size == 1):
+        raise UsageError(
+            _(
+                "batch_size: got {size}, which leaves a batch of 1 of {samples} samples; BatchNorm "
+                "needs 2 at least"
+            ).format(size=size, samples=samples)
+        )
 
 
 def loaded(run: Run, data: DataSpec, device: torch.device) -> tuple[Splits, TensorData]:

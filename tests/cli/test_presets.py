@@ -163,3 +163,29 @@ def test_wrong_input_is_answered_without_torch(python: Run, line: str) -> None:
         *line.split(),
     )
     assert done.returncode == 2, done.stderr
+
+
+ODD = [
+    "compare-inits --net lstm --depth 2 --inits torch,orthogonal",
+    "compare-regularizers --data moons --regularizers l1",
+    "compare-batch-sizes --batch-sizes 9,full --norm layer --optimizer gd",
+    "compare-schedules --optimizer rprop --schedules plateau",
+    "compare-activations --activations torch.nn:Hardswish --lr 0.01",
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", ODD)
+def test_odd_but_right(run_cli: Run, tmp_path: Path, line: str) -> None:
+    for suffix in ("svg", "html"):
+        done = run_cli(*line.split(), *TINY, "--plot", str(tmp_path / f"own.{suffix}"))
+        assert done.code == 0, done.err
+
+
+def test_batch_norm_needs_more_than_one_sample(run_cli: Run) -> None:
+    done = run_cli("compare-batch-sizes", "--batch-sizes", "3", "--norm", "batch", *TINY)
+    assert done.code == 2
+    assert done.err == (
+        "nndiag: batch_size: got 3, which leaves a batch of 1 of 1078 samples; BatchNorm needs 2 "
+        "at least\n"
+    )
