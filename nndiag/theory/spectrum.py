@@ -1,7 +1,7 @@
 """The singular values of a wide network's input-output Jacobian at initialisation.
 
 Means of s^2 are the mean field's (`nndiag.theory.propagation`) and do not know how weights are
-drawn; the spread does. Pennington, Schoenholz & Ganguli 2017, eq. 22, with the layers' own moments
+drawn; the spread does (Pennington, Schoenholz & Ganguli 2017), with the layers' own moments
 in place of the fixed point's: S-transforms multiply, so their first corrections add up.
 """
 

@@ -8,6 +8,7 @@ import pytest
 
 from nndiag import claims
 from nndiag.claims.at_initialisation import lu2019, pennington2017, schoenholz2017, yang2019
+from nndiag.claims.with_training import schoenholz2017_depth
 from nndiag.schema.claim import Verdict, verdict
 
 #: Figures that meet the criterion; then changes, each of which alone breaks it.
@@ -171,3 +172,20 @@ def test_seeds_that_disagree() -> None:
     assert verdict([holds(good), holds(bad)]) is Verdict.INCONCLUSIVE
     with pytest.raises(ValueError, match="at least one seed"):
         verdict([])
+
+
+def test_what_is_written_is_what_is_computed() -> None:
+    for figure, shape in zip(lu2019.CLAIM.figures, lu2019._SHAPES.values(), strict=True):
+        least, most = lu2019.bounds(*shape)
+        assert f"{shape[0]} layers of width {shape[1]}" in figure.text
+        assert f"({least:.3f} to {most:.3f})" in figure.text
+    near, far = schoenholz2017_depth._NEAR, schoenholz2017_depth._FAR
+    texts = [figure.text for figure in schoenholz2017_depth.CLAIM.figures]
+    depths = schoenholz2017_depth._DEPTHS.values()
+    for text, depth, scales in zip(
+        texts, [depth for pair in depths for depth in pair], [near, far] * 2, strict=True
+    ):
+        assert f"{depth} layers ({scales} xi_c)" in text
+    for weights in schoenholz2017_depth._WEIGHTS.values():
+        scale = schoenholz2017_depth._scale(weights)
+        assert f"{weights:g} (xi_c = {scale:.1f})" in schoenholz2017_depth.CLAIM.criterion

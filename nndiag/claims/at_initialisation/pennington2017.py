@@ -22,7 +22,7 @@ _CASES = {
     "relu_gaussian": ("relu", "he_normal", 1.0),
     "tanh_orthogonal": ("tanh", "orthogonal", _SMALL),
 }
-#: L (mu_2 / mu_1^2 - 1 - s_1): eq. 22 at criticality.
+#: L (mu_2 / mu_1^2 - 1 - s_1), at criticality.
 _SPREADS = {
     "linear_orthogonal": 0.0,
     "linear_gaussian": float(_LAYERS),
