@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,7 @@ from nndiag.cli import (
     transfer,
 )
 from nndiag.locales import _
+from nndiag.schema.errors import Interruption
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,26 @@ def register(app: typer.Typer) -> None:
                 help=one.help,
                 rich_help_panel=title,
                 context_settings=dict(one.settings) if one.settings else None,
-            )(one.run)
+            )(_interruptible(one.run))
     app.add_typer(
         runs.commands(),
         name="runs",
         help=_("Reads the store of sweeps."),
         rich_help_panel=_("Train many, keep, report"),
     )
+
+
+def _interruptible(run: Callable[..., int]) -> Callable[..., int]:
+    """Let Ctrl-C end a command with a word; Typer would end it in silence."""
+
+    @functools.wraps(run)
+    def command(*given: Any, **named: Any) -> int:
+        try:
+            return run(*given, **named)
+        except KeyboardInterrupt:
+            raise Interruption(_("interrupted")) from None
+
+    return command
 
 
 def _looking() -> Iterator[Command]:

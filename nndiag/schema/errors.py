@@ -3,7 +3,8 @@
 NndiagError             root; the command line catches it once
 |-- UsageError          what the user typed cannot be run     exit code 2
 |   `-- DataError       a data file or folder cannot be used  exit code 2
-`-- RunError            the run itself failed                 exit code 1
+|-- RunError            the run itself failed                 exit code 1
+`-- Interruption        Ctrl-C, with nothing complete to show exit code 130
 """
 
 from __future__ import annotations
@@ -32,6 +33,12 @@ class DataError(UsageError):
 
 class RunError(NndiagError):
     """A failure while running; what was computed so far has been kept."""
+
+
+class Interruption(NndiagError):
+    """Ctrl-C before anything was complete."""
+
+    exit_code = 130
 
 
 def nearest(name: str, known: Iterable[str], count: int = 1) -> list[str]:

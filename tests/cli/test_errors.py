@@ -85,6 +85,19 @@ def test_ctrl_c_keeps_the_training_so_far(run_cli: RunCli, monkeypatch: pytest.M
     assert '"interrupted": true' in done.out
 
 
+def test_ctrl_c_before_anything_is_complete_is_said(
+    run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nndiag.experiments import boundary
+
+    def interrupted(*_spec: Any, **_watch: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(boundary, "run", interrupted)
+    done = run_cli("boundary")
+    assert (done.code, done.out, done.err) == (130, "", "nndiag: interrupted\n")
+
+
 def test_a_closed_pipe_is_no_error(python: Callable[..., Any]) -> None:
     done = python(
         "import subprocess, sys\n"
