@@ -16,7 +16,7 @@ from nndiag.diagnosis.fix_reading import reading
 from nndiag.diagnosis.rows import over_members
 from nndiag.locales import _
 from nndiag.remedies.fixes import Fix, fixes
-from nndiag.schema.progress import Silent, Watch
+from nndiag.schema.progress import Silent, Tally, Watch
 from nndiag.schema.result import Interval, Result, interval
 from nndiag.schema.significance import holm, paired_p_value
 from nndiag.schema.spec import NetworkSpec
@@ -79,7 +79,8 @@ def run(spec: CompareFixesSpec, *, watch: Watch | None = None) -> Result:
     splits = datasets.load(spec.data, seed=spec.seed, progress=watch)
     data = TensorData.of(splits, device)
     offered = fixes(spec.network)
-    tally = _Tally(len(offered) * len(spec.optimizers), spec, watch)
+    total = _member_steps(len(offered) * len(spec.optimizers), spec)
+    tally = Tally(watch, _("training steps"), total)
     bench = Bench(splits=splits, data=data, settings=_settings(spec), progress=tally.add)
     starts: dict[NetworkSpec, dict[str, Interval | None]] = {}
     tried: list[_Tried] = []
@@ -124,18 +125,8 @@ def run(spec: CompareFixesSpec, *, watch: Watch | None = None) -> Result:
     )
 
 
-class _Tally:
-    """Turns member-steps into progress."""
-
-    def __init__(self, candidates: int, spec: CompareFixesSpec, watch: Watch) -> None:
-        grid = min(_GRID_SEEDS, spec.seeds)
-        each = (spec.rates * grid + spec.seeds - grid) * spec.steps
-        self._watch, self._done = watch, 0
-        watch.stage(_("training steps"), candidates * each)
-
-    def add(self, steps: int) -> None:
-        self._done += steps
-        self._watch.update(self._done)
+def _member_steps(candidates: int, spec: CompareFixesSpec) -> int:
+    return candidates * (spec.rates * _GRID_SEEDS + spec.seeds - _GRID_SEEDS) * spec.steps
 
 
 def _settings(spec: CompareFixesSpec) -> Settings:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from nndiag import __version__, datasets
 from nndiag.locales import _
-from nndiag.schema.progress import Silent, Watch
+from nndiag.schema.progress import Silent, Tally, Watch
 from nndiag.schema.result import Interval, Result, interval
 from nndiag.schema.significance import critical_difference, mean_ranks
 from nndiag.schema.spec_compare import CompareOptimizersSpec
@@ -23,24 +24,34 @@ from nndiag.zoo import optimizers, tuning_grids
 INCLUSIONS = (
     ("sgd", "momentum"),
     ("sgd", "nesterov"),
+    ("momentum", "rmsprop"),
     ("momentum", "adam"),
     ("rmsprop", "adam"),
     ("nesterov", "nadam"),
 )
+#: From the best rate of the grid to those tried beside it.
+_FINER = 10**0.25
 #: "As good as the best" for the sensitivity to the rate: within one point of accuracy.
 _NEAR = 0.01
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class _Tuned:
-    """One optimizer after tuning."""
+    """One optimizer after tuning.
+
+    Attributes:
+        textbook: its rate in textbooks, which the grid is centred on.
+        textbook_accuracy: of the test set at that rate, a seed each.
+        options: the best of those tried.
+        count: trainings that it took.
+    """
 
     name: str
     textbook: float
+    textbook_accuracy: np.ndarray
     options: dict[str, Any]
     trainings: Trainings
     count: int
-    textbook_accuracy: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     @property
     def best(self) -> np.ndarray:
@@ -56,21 +67,15 @@ def run(spec: CompareOptimizersSpec, *, watch: Watch | None = None) -> Result:
     watch = watch or Silent()
     device = devices.resolve(spec.device)
     splits = datasets.load(spec.data, seed=spec.seed, progress=watch)
-    tally = _Tally(spec, watch)
+    tally = Tally(watch, _("training steps"), _member_steps(spec))
+    data = TensorData.of(splits, device)
     tuned: list[_Tuned] = []
     interrupted = False
     for name in spec.optimizers:
-        settings = Settings(
-            optimizer=name,
-            steps=spec.steps,
-            batch_size=spec.batch_size,
-            eval_every=max(1, spec.steps // 30),
-            target=spec.target,
-        )
-        data = TensorData.of(splits, device)
-        bench = Bench(splits=splits, data=data, settings=settings, progress=tally.add)
+        bench = Bench(splits=splits, data=data, settings=_settings(name, spec), progress=tally.add)
         try:
-            tuned.append(_tune(name, spec, bench))
+            for one in _tuning(name, spec, bench):
+                tuned = [*(done for done in tuned if done.name != name), one]
         except KeyboardInterrupt:
             interrupted = True
             break
@@ -84,53 +89,53 @@ def run(spec: CompareOptimizersSpec, *, watch: Watch | None = None) -> Result:
     )
 
 
-class _Tally:
-    """Turns member-steps into progress."""
-
-    def __init__(self, spec: CompareOptimizersSpec, watch: Watch) -> None:
-        variants = sum(len(_variants(name, spec)) for name in spec.optimizers)
-        grid = variants * spec.rates * spec.seeds
-        refined = len(spec.optimizers) * 2 * spec.seeds
-        self._watch, self._done = watch, 0
-        watch.stage(_("training steps"), (grid + refined) * spec.steps)
-
-    def add(self, steps: int) -> None:
-        self._done += steps
-        self._watch.update(self._done)
+def _member_steps(spec: CompareOptimizersSpec) -> int:
+    variants = sum(len(_variants(name, spec)) for name in spec.optimizers)
+    refined = 2 * len(spec.optimizers)
+    return (variants * spec.rates + refined) * spec.seeds * spec.steps
 
 
 def _variants(name: str, spec: CompareOptimizersSpec) -> list[dict[str, Any]]:
     return tuning_grids.variants(name) if spec.tune == "full" else [{}]
 
 
-def _tune(name: str, spec: CompareOptimizersSpec, bench: Bench) -> _Tuned:
-    """Run the grid with every seed, then two rates around the best one."""
+def _settings(name: str, spec: CompareOptimizersSpec) -> Settings:
+    return Settings(
+        optimizer=name,
+        steps=spec.steps,
+        batch_size=spec.batch_size,
+        eval_every=max(1, spec.steps // 30),
+        target=spec.target,
+    )
+
+
+def _tuning(name: str, spec: CompareOptimizersSpec, bench: Bench) -> Iterator[_Tuned]:
+    """Yield an optimizer after its grid with every seed, then after two rates around the best.
+
+    Of several sets of options the textbook's comes first.
+    """
     textbook = optimizers.parse(name).lr or 1e-3
     seeds = range(spec.seed, spec.seed + spec.seeds)
     rates = rate_grid(textbook, spec.rates)
-    best: _Tuned | None = None
-    count = 0
+    grids = []
     for options in _variants(name, spec):
         candidate = Candidate(network=spec.network, options=options)
-        grid = trial(candidate, bench, rates, seeds)
-        count += len(grid.rates)
-        one = _Tuned(name, textbook, options, grid, 0)
-        if best is None or grid.score(grid.best_rate) > best.trainings.score(
-            best.trainings.best_rate
-        ):
-            best = one
-    assert best is not None
-    ratio = 10**0.25
-    around = [best.trainings.best_rate / ratio, best.trainings.best_rate * ratio]
-    candidate = Candidate(network=spec.network, options=best.options)
-    refined = joined(best.trainings, trial(candidate, bench, around, seeds))
-    places = best.trainings.at(min(rates, key=lambda rate: abs(np.log(rate / textbook))))
-    return replace(
-        best,
-        trainings=refined,
-        count=count + 2 * spec.seeds,
-        textbook_accuracy=best.trainings.record.test_accuracy[places],
+        grids.append((options, trial(candidate, bench, rates, seeds)))
+    options, best = max(grids, key=lambda grid: grid[1].score(grid[1].best_rate))
+    first = grids[0][1]
+    one = _Tuned(
+        name=name,
+        textbook=textbook,
+        options=options,
+        trainings=best,
+        count=sum(len(grid.rates) for _options, grid in grids),
+        textbook_accuracy=first.record.test_accuracy[first.at(textbook)],
     )
+    yield one
+    candidate = Candidate(network=spec.network, options=options)
+    around = [best.best_rate / _FINER, best.best_rate * _FINER]
+    refined = trial(candidate, bench, around, seeds)
+    yield replace(one, trainings=joined(best, refined), count=one.count + len(refined.rates))
 
 
 def _result(
@@ -139,6 +144,12 @@ def _result(
     scores = np.array([one.trainings.record.test_accuracy[one.best] for one in tuned]).T
     ranks = mean_ranks(scores) if tuned else np.zeros(0)
     rows = [_row(one, rank, spec) for one, rank in zip(tuned, ranks.tolist(), strict=True)]
+    if spec.show_default and tuned:
+        untuned = mean_ranks(np.array([one.textbook_accuracy for one in tuned]).T)
+        for one, row, rank in zip(tuned, rows, untuned.tolist(), strict=True):
+            row["textbook_lr"] = one.textbook
+            row["textbook_rank"] = rank
+            row["textbook_test_accuracy"] = interval(one.textbook_accuracy)
     rows.sort(key=lambda row: row["rank"])
     return {
         "data": data,
@@ -156,7 +167,7 @@ def _result(
 def _row(one: _Tuned, rank: float, spec: CompareOptimizersSpec) -> dict[str, Any]:
     record, best = one.trainings.record, one.best
     reached = record.steps_to_target[best]
-    row = {
+    return {
         "label": one.name,
         "optimizer": one.name,
         "best_lr": one.trainings.best_rate,
@@ -172,10 +183,6 @@ def _row(one: _Tuned, rank: float, spec: CompareOptimizersSpec) -> dict[str, Any
         "diverged": int(record.diverged[best].sum()),
         "diverged_share": float(record.diverged.mean()),
     }
-    if spec.show_default:
-        row["textbook_lr"] = one.textbook
-        row["textbook_test_accuracy"] = interval(one.textbook_accuracy)
-    return row
 
 
 def _seconds_to(record: Any, best: np.ndarray, steps: int) -> float | None:

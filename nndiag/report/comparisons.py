@@ -167,7 +167,7 @@ def _optimizer_reading(found: Mapping[str, Any]) -> Iterator[str]:
             holds=holds,
         )
     if rows and "textbook_lr" in rows[0]:
-        order = sorted(rows, key=lambda row: -row["textbook_test_accuracy"].mean)
+        order = sorted(rows, key=lambda row: row["textbook_rank"])
         yield _("At the textbook rates the order would be: {names}.").format(
             names=", ".join(row["label"] for row in order)
         )

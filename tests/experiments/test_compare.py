@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from nndiag.experiments import compare_fixes, compare_optimizers
+from nndiag.schema.progress import Silent
 from nndiag.schema.spec import NetworkSpec
 from nndiag.schema.spec_compare import CompareFixesSpec, CompareOptimizersSpec
 
@@ -97,20 +99,60 @@ def test_the_reading_follows_from_the_rows(fixed: dict[str, Any]) -> None:
     assert "No clipping alone cures it" in text
 
 
-def test_ctrl_c_keeps_what_is_complete(monkeypatch: pytest.MonkeyPatch) -> None:
-    real, calls = compare_optimizers._tune, 0
+class Impatient(Silent):
+    """Presses Ctrl-C after some member-steps."""
 
-    def tune(*arguments: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == 2:
+    def __init__(self, after: int) -> None:
+        self._after = after
+
+    def update(self, done: int, **_more: Any) -> None:
+        if done >= self._after:
             raise KeyboardInterrupt
-        return real(*arguments)
 
-    monkeypatch.setattr(compare_optimizers, "_tune", tune)
-    result = optimizers(optimizers=("sgd", "adam"))
+
+GRID = 3 * 3 * 40  # rates, seeds, steps of TINY
+
+
+@pytest.mark.parametrize(
+    ("after", "names"),
+    [(GRID - 40, []), (GRID + 1, ["sgd"]), (GRID + 2 * 3 * 40 + 1, ["sgd"])],
+    ids=["in the first grid", "after the first grid", "in the second grid"],
+)
+def test_ctrl_c_keeps_optimizers_that_are_complete(after: int, names: list[str]) -> None:
+    spec = CompareOptimizersSpec(
+        network=NetworkSpec(depth=2, width=8, act="relu", init="he_normal"),
+        optimizers=("sgd", "adam"),
+        **TINY,
+    )
+    result = compare_optimizers.run(spec, watch=Impatient(after)).result
     assert result["interrupted"] is True
-    assert [row["optimizer"] for row in result["rows"]] == ["sgd"]
+    assert [row["optimizer"] for row in result["rows"]] == names
+
+
+def test_ctrl_c_keeps_fixes_that_are_complete() -> None:
+    """In the middle of one structure, whatever of it is complete is shown."""
+    network = NetworkSpec(depth=2, width=8, act="sigmoid", init="xavier_normal")
+    spec = CompareFixesSpec(network=network, optimizers=("sgd", "adam"), **TINY)
+    chosen = 2 * 8 * 3 * 40  # the first structure: 8 fixes, 2 optimizers, 3 rates
+    whole = compare_fixes.run(replace(spec, optimizers=("sgd",))).result
+    result = compare_fixes.run(spec, watch=Impatient(chosen + 40)).result
+    assert result["interrupted"] is True
+    labels = {row["fix"] for row in result["rows"]}
+    assert {"baseline", "init=he_normal", "clip_norm", "lr"} <= labels
+    assert "norm=batch" not in labels
+    assert result["trainings"] >= 2 * 8 * 3
+    first = {row["fix"]: row["best_lr"] for row in whole["rows"]}
+    for row in result["rows"]:
+        if row["optimizer"] == "sgd":
+            assert row["best_lr"] == first[row["fix"]]
+
+
+def test_ctrl_c_before_anything_is_complete_gives_no_rows() -> None:
+    spec = CompareFixesSpec(network=NetworkSpec(depth=2, width=8), optimizers=("sgd",), **TINY)
+    result = compare_fixes.run(spec, watch=Impatient(1)).result
+    assert result["interrupted"] is True
+    assert result["rows"] == []
+    assert result["reading"] == []
 
 
 @pytest.mark.parametrize(

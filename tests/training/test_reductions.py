@@ -52,3 +52,13 @@ def test_rmsprop_with_a_large_eps_is_sgd(eps: float, bound: float) -> None:
     sgd = weights(lambda p: torch.optim.SGD(p, lr=RATE))
     rmsprop = weights(lambda p: torch.optim.RMSprop(p, lr=RATE * eps, eps=eps))
     assert distance(rmsprop, sgd) < bound
+
+
+@pytest.mark.parametrize("eps", [1e-3, 1.0])
+def test_rmsprop_that_never_looks_is_momentum(eps: float) -> None:
+    """With alpha = 1 the mean square stays 0: the step is that of momentum over eps, exactly."""
+    momentum = weights(lambda p: torch.optim.SGD(p, lr=RATE, momentum=MOMENTUM))
+    rmsprop = weights(
+        lambda p: torch.optim.RMSprop(p, lr=RATE * eps, alpha=1.0, momentum=MOMENTUM, eps=eps)
+    )
+    assert distance(rmsprop, momentum) < 1e-12
