@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
+from nndiag import datasets
+from nndiag.schema.spec import DataSpec
 from nndiag.schema.spec_generalisation import LearningCurveSpec
 from nndiag.schema.spec_presets import (
+    REGULARIZERS,
     ActivationsSpec,
     BatchSizesSpec,
     InitsSpec,
@@ -72,13 +76,23 @@ def regularizers(spec: RegularizersSpec) -> list[Variant]:
         "smaller": (("width=" + ",".join(str(max(1, width // k)) for k in (16, 8, 4)),), {}),
         "early_stopping": ((f"patience={spec.patience}",), stop),
     }
+    chosen = _possible(spec)
     found = [Variant(label="none", sweep=spec.sweep(rates))]
     found += [
         Variant(label=name, sweep=spec.sweep(*axes, rates, **changed))
         for name, (axes, changed) in table.items()
-        if name in spec.regularizers
+        if name in chosen
     ]
-    return [*found, *_convolutional(spec)]
+    return [*found, *(_convolutional(spec) if "cnn" in chosen else [])]
+
+
+def _possible(spec: RegularizersSpec) -> tuple[str, ...]:
+    """Return the regularisers that were asked for; of all, those that the data allow."""
+    if spec.regularizers != REGULARIZERS:
+        return spec.regularizers
+    data = DataSpec(name=spec.settings.get("data", "digits"), root=spec.data_root)
+    images = len(datasets.load(replace(data, target=spec.target), seed=spec.seed).input_shape) == 3
+    return tuple(name for name in REGULARIZERS if images or name not in ("augment", "cnn"))
 
 
 #: The small network whose channels are dropped.
@@ -86,8 +100,6 @@ _CNN: Mapping[str, Any] = {"net": "cnn", "depth": 4, "width": 16, "norm": "batch
 
 
 def _convolutional(spec: RegularizersSpec) -> list[Variant]:
-    if "cnn" not in spec.regularizers:
-        return []
     changed = {name: value for name, value in _CNN.items() if name not in spec.base}
     settings = {**changed, "net": "cnn", "init": "he_normal", "act": "relu"}
     rates = "lr=0.003,0.01"
