@@ -87,9 +87,15 @@ def find(
         device,
         watch,
         _("ImageNet weights are neither in {folder} nor within reach").format(
-            folder=imagenet_file(backbone).parent
+            folder=_from_home(imagenet_file(backbone).parent)
         ),
     )
+
+
+def _from_home(path: Path) -> str:
+    """Return a path as it is usually typed: `~/.cache/torch`."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
 # -- ImageNet ----------------------------------------------------------------------------------
