@@ -30,7 +30,7 @@ from nndiag.cli import (
     transfer,
 )
 from nndiag.locales import _
-from nndiag.schema.errors import Interruption
+from nndiag.schema.errors import InterruptedRunError
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def _interruptible(run: Callable[..., int]) -> Callable[..., int]:
         try:
             return run(*given, **named)
         except KeyboardInterrupt:
-            raise Interruption(_("interrupted")) from None
+            raise InterruptedRunError(_("interrupted")) from None
 
     return command
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nndiag.locales import _
+from nndiag.locales import _, localised
 from nndiag.report import style
 from nndiag.report.bars import log_axis
 from nndiag.report.numbers import place
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
 #: So few points on a log axis are its ticks.
 _MOST_TICKS = 6
+#: A log axis that spans less names 1, 2 and 5 of each decade; matplotlib's own would overlap.
+_FEW_DECADES = 100
 _MOST_NAMES = 16
-#: A legend of more curves would hide the map that it stands on.
-_MOST_INSIDE = 3
+#: A legend of more curves would hide what it stands on: a map, or other curves.
+_MOST_ON_A_MAP, _MOST_ON_CURVES = 3, 8
 _MOST_STRIPS = 60
 _ROW_INCHES = 0.16
 # Layers whose ranges differ by more than this factor need a logarithmic axis to be seen at all.
@@ -112,7 +114,7 @@ def _finish(axis: Axes, panel: Panel) -> None:
     if panel.note and not any(len(line.y) for line in panel.lines):
         axis.text(0.5, 0.5, panel.note, transform=axis.transAxes, ha="center", color="gray")
     named = len(axis.get_legend_handles_labels()[0])
-    if panel.heights is not None and named > _MOST_INSIDE:
+    if named > (_MOST_ON_CURVES if panel.heights is None else _MOST_ON_A_MAP):
         axis.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     elif named:
         axis.legend(fontsize=8, frameon=panel.heights is not None)
@@ -126,6 +128,8 @@ def _whole_decades(axis: Axes, lines: Sequence[Line]) -> None:
 
 
 def _draw_ticks(axis: Axes, panel: Panel) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
     places = sorted({float(x) for line in panel.lines for x in line.x})
     if panel.ticks:
         axis.set_xticks(range(1, len(panel.ticks) + 1), panel.ticks)
@@ -137,6 +141,10 @@ def _draw_ticks(axis: Axes, panel: Panel) -> None:
     elif panel.log_x and 0 < len(places) <= _MOST_TICKS:
         axis.set_xticks(places, [place(x) for x in places])
         axis.minorticks_off()
+    elif panel.log_x and places and places[-1] < _FEW_DECADES * places[0]:
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _place: localised(f"{x:g}")))
+        axis.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _draw_heights(axis: Axes, heights: Heights) -> None:

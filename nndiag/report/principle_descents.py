@@ -119,8 +119,8 @@ def descent(result: Result) -> RenderableType:
 
 def _descent(result: Result, width: int, glyphs: Glyphs) -> Iterator[Lines]:
     found, spec = result.result, result.spec
-    title = _("{model} regression on {data}; {count} samples, rate {lr}, {epochs} epochs").format(
-        model=spec["model"],
+    title = _("{model} on {data}; {count} samples, rate {lr}, {epochs} epochs").format(
+        model=_("linear regression") if spec["model"] == "linear" else _("logistic regression"),
         data=found["data"],
         count=found["samples"],
         lr=f"{spec['lr']:g}",

@@ -4,7 +4,7 @@ NndiagError             root; the command line catches it once
 |-- UsageError          what the user typed cannot be run     exit code 2
 |   `-- DataError       a data file or folder cannot be used  exit code 2
 |-- RunError            the run itself failed                 exit code 1
-`-- Interruption        Ctrl-C, with nothing complete to show exit code 130
+`-- InterruptedRunError Ctrl-C, with nothing complete to show exit code 130
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class RunError(NndiagError):
     """A failure while running; what was computed so far has been kept."""
 
 
-class Interruption(NndiagError):
+class InterruptedRunError(NndiagError):
     """Ctrl-C before anything was complete."""
 
     exit_code = 130

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from nndiag.report import canvas
@@ -68,6 +70,30 @@ def test_a_map_of_a_training_is_also_a_chart_with_a_slider() -> None:
     assert film.steps == [0, 10, 20]
     assert film.drawing["film"] == [[[1, 2], [None, 4], [5, None]]]
     assert still.summary == film.summary == "2 layers over 20 steps; least 1.00, greatest 5.00."
+
+
+def test_names_of_a_short_log_axis_do_not_overlap() -> None:
+    rates = [0.00125 * 2**k for k in range(7)]
+    panel = Panel(title="", log_x=True, lines=[Line(x=rates, y=[1.0] * 7)])
+    drawn = canvas.figure([panel, panel])
+    drawn.canvas.draw()
+    names = [name for name in drawn.axes[0].get_xticklabels(which="both") if name.get_text()]
+    boxes = sorted((name.get_window_extent() for name in names), key=lambda box: box.x0)
+    assert len(boxes) >= 3
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+
+
+def test_many_names_stand_beside_the_curves() -> None:
+    def legend(count: int) -> bool:
+        lines = [
+            Line(name=str(place), x=[1, 2], y=[1.0, 2.0], colour=place) for place in range(count)
+        ]
+        drawn = canvas.figure([Panel(title="", lines=lines)])
+        drawn.canvas.draw()
+        axis = drawn.axes[0]
+        return axis.get_legend().get_window_extent().x0 >= axis.get_window_extent().x1
+
+    assert (legend(6), legend(10)) == (False, True)
 
 
 def test_a_long_curve_keeps_its_spikes() -> None:
