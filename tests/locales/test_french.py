@@ -83,9 +83,9 @@ def test_files_are_in_step_with_the_sources(translate: Any) -> None:
 
 
 def test_check_finds_what_is_missing(translate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(translate, "collect", lambda: {"a text": [], "layer": []})
+    monkeypatch.setattr(translate, "collect", lambda: {"text that is nowhere": [], "layer": []})
     found = translate.problems()
-    assert "not in nndiag.po: 'a text'" in found
+    assert "not in nndiag.po: 'text that is nowhere'" in found
     assert "no longer in the sources: 'network'" in found
 
 
