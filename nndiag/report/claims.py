@@ -127,6 +127,7 @@ def panels(result: Result) -> Iterator[Panel]:
     yield Panel(
         title=_("Seeds that meet the criterion"),
         x_name=_("share of the seeds"),
+        x_limits=(0.0, 1.05),
         down=[row["label"] for row in rows],
         lines=[
             Line(
