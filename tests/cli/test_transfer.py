@@ -31,7 +31,7 @@ def test_what_is_printed(run_cli: Run) -> None:
         "backbone small_cnn, 8 pixels",
         "weights  random weights (--weights none)",
         "budget   2 epochs, batches of 10, 2 seeds",
-        "strategy  labels",
+        "strategy    labels start %",
         "Against scratch, in points",
         "By layer: the first blocks frozen",
         "a frozen random backbone reaches",
