@@ -234,7 +234,9 @@ class Session:
     # -- steps --------------------------------------------------------------------------------
 
     def step(self, loss: Tensor | None = None) -> None:
-        """End a step that no torch optimizer makes."""
+        """End a step that no torch optimizer makes; one that it has just made counts once."""
+        if self._steps.just_made:
+            return
         if loss is not None:
             self._fresh.append(loss.detach())
         self._steps.by_hand(self._by_hand)

@@ -113,6 +113,15 @@ class Steps:
             self._intervening = False
         self._finish(watch)
 
+    @property
+    def just_made(self) -> bool:
+        """Whether the last step was a torch optimizer's and no backward pass has begun since."""
+        return any(
+            watch.last_step == self.taken and watch.backwards_seen == self.backwards
+            for watch in self._watches.values()
+            if not isinstance(watch.optimizer, ByHand)
+        )
+
     def by_hand(self, stand_in: ByHand) -> None:
         """End a step that no torch optimizer makes."""
         watch = self.watch_of(stand_in)

@@ -106,8 +106,8 @@ def _schedule(observation: Observation) -> list[Finding]:
     found = []
     for optimizer in observation.optimizers:
         rates = optimizer.lr.values
-        if len(rates) < learning.JUDGED_STEPS:
-            continue
+        if len(rates) < learning.JUDGED_STEPS or not np.all(np.isfinite(rates)):
+            continue  # steps by hand have no rate that is known
         largest = float(np.max(rates))
         dead = rates <= DEAD_RATE * largest if largest > 0 else np.ones(len(rates), bool)
         share = _share_at_end(dead)

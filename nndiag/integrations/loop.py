@@ -17,10 +17,11 @@ from nndiag.diagnosis.run import diagnose_run
 from nndiag.experiments.diagnose import envelope, result_of
 from nndiag.locales import _
 from nndiag.report import run_report
-from nndiag.schema.errors import RunError
+from nndiag.schema.errors import RunError, UsageError
 from nndiag.schema.finding import Finding
 from nndiag.schema.observation import Observation
 from nndiag.schema.result import Result
+from nndiag.schema.spec import require_range
 from nndiag.schema.trace import Trace
 
 
@@ -44,7 +45,7 @@ def watch(
         statistics: those of `nndiag.schema.trace.STATISTICS` to record, None for all.
 
     Raises:
-        UsageError: an unknown statistic.
+        UsageError: no module, `every` below 1, an unknown statistic.
         RunError: there is no parameter to watch.
     """
     return Watch(model, optimizer, every=every, statistics=statistics)
@@ -62,6 +63,15 @@ class Watch:
         statistics: Collection[str] | None = None,
     ) -> None:
         models = [model] if isinstance(model, nn.Module) else list(model)
+        for one in models:
+            if not isinstance(one, nn.Module):
+                kind = type(model).__name__
+                raise UsageError(
+                    _("watch: got {kind}; accepted: a torch.nn.Module, or several").format(
+                        kind=kind
+                    )
+                )
+        require_range("every", every, 1)
         if not any(True for module in models for _parameter in module.parameters()):
             raise RunError(_("watch: the model has no parameters"))
         self._models = models
@@ -99,8 +109,16 @@ class Watch:
         self.stop()
 
     def step(self, loss: Tensor | None = None) -> None:
-        """End a step by hand, for updates that no torch optimizer makes."""
-        self._session.step(loss)
+        """End a step by hand, for updates that no torch optimizer makes.
+
+        Where no `with` and no `start()` have put the hooks on, the first call does, and the steps
+        after it are seen; `stop()` takes them off. A step that an optimizer has just made counts
+        once.
+        """
+        if self._running:
+            self._session.step(loss)
+        else:
+            self.start()
 
     @property
     def observation(self) -> Observation:

@@ -81,6 +81,42 @@ def test_steps_by_hand() -> None:
     assert len(watch.trace.steps) == 4
 
 
+def test_a_rate_that_is_not_known_is_no_bad_schedule() -> None:
+    model = net()
+    with nndiag.watch(model) as watch:
+        for _step in range(60):
+            loss = F.cross_entropy(model(torch.randn(4, 8)), torch.randint(0, 2, (4,)))
+            model.zero_grad()
+            loss.backward()
+            watch.step(loss)
+    assert "bad-schedule" not in {finding.symptom.value for finding in watch.diagnosis().findings}
+
+
+@pytest.mark.parametrize("started", [True, False])
+def test_a_step_by_hand_after_an_optimizer_counts_once(*, started: bool) -> None:
+    torch.manual_seed(0)
+    model, x = net(), torch.randn(64, 8)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    watch = nndiag.watch(model)
+    if started:
+        watch.start()
+    losses = []
+    for step in range(60):
+        batch = x[torch.arange(step, step + 16) % 64]
+        loss = F.cross_entropy(model(batch), (batch[:, 0] > 0).long())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        watch.step(loss)
+        losses.append(loss.item())
+    watch.stop()
+    seen = watch.observation
+    assert seen.steps == seen.backwards == (60 if started else 59)
+    (record,) = seen.optimizers
+    assert record.loss.values.tolist() == pytest.approx(losses[-seen.steps :])
+    assert watch.diagnosis().findings == []
+
+
 def test_stop_and_start_again() -> None:
     model = net()
     watch = nndiag.watch(model).start()
@@ -99,6 +135,10 @@ def test_errors() -> None:
         nndiag.watch(nn.ReLU())
     with pytest.raises(UsageError, match="update_ratio"):
         nndiag.watch(net(), statistics=["update_ratios"]).start()
+    with pytest.raises(UsageError, match=r"watch: got str; accepted: a torch\.nn\.Module"):
+        nndiag.watch("net")
+    with pytest.raises(UsageError, match="every: got 0; accepted: at least 1"):
+        nndiag.watch(net(), every=0)
 
 
 def test_the_name_costs_no_torch_until_it_is_used() -> None:
