@@ -85,8 +85,8 @@ def _pairs(rows: Sequence[Row]) -> list[str]:
         return []
     return [
         _(
-            "The cure is the pair: {acts} cures more often with its matching initialisation than "
-            "alone."
+            "The cure is the pair: with its matching initialisation each of {acts} cures under "
+            "more optimizers than alone."
         ).format(acts=", ".join(needs))
     ]
 

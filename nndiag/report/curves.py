@@ -77,21 +77,27 @@ class Plot:
             yield Text(f"{label.rjust(margin)} {edge}", style="dim").append_text(line)
         yield self._x_axis(margin + 2, grid.width, x_low, x_high)
         if len(curves) > 1 or self.curves[0].name:
-            yield self._legend(margin + 2, width, ascii_only)
+            yield from self._legend(margin + 2, width, ascii_only)
 
     def _x_axis(self, margin: int, width: int, low: float, high: float) -> Text:
         left, right = compact(low), compact(high)
         middle = self.x_name.center(width - len(left) - len(right))
         return Text(" " * margin + (left + middle + right)[-width:], style="dim")
 
-    def _legend(self, margin: int, width: int, ascii_only: bool) -> Text:
-        legend = Text(" " * margin)
+    def _legend(self, margin: int, width: int, ascii_only: bool) -> Iterator[Text]:
+        """Yield the names of all curves, on as many lines as they need."""
+        line = Text(" " * margin)
         for number, curve in enumerate(self.curves):
             sign = _ASCII_SIGNS[number % len(_ASCII_SIGNS)] if ascii_only else _letter(number)
-            legend.append(f"{sign} {curve.name}  ", style=_STYLES[number % len(_STYLES)])
-        legend.rstrip()
-        legend.truncate(width)
-        return legend
+            entry = Text(f"{sign} {curve.name}", style=_STYLES[number % len(_STYLES)])
+            if len(line) > margin and len(line) + len(entry) > width:
+                line.rstrip()
+                yield line
+                line = Text(" " * margin)
+            line.append_text(entry).append("  ")
+        line.rstrip()
+        line.truncate(width)
+        yield line
 
 
 def _letter(number: int) -> str:

@@ -40,6 +40,7 @@ def optimizer_row(name: str, rank: float, accuracy: float) -> dict[str, Any]:
         "diverged": 0,
         "diverged_share": 0.125,
         "textbook_lr": 0.1,
+        "textbook_rank": rank,
         "textbook_test_accuracy": spread(accuracy - 0.3),
     }
 
