@@ -9,6 +9,7 @@ import torch
 from nndiag import datasets
 from nndiag.schema.progress import Silent
 from nndiag.schema.spec import DataSpec, GradientsSpec, NetworkSpec, OptimizerSpec
+from nndiag.training import live as live_module
 from nndiag.training import short
 from nndiag.training.live import LiveTraining
 
@@ -81,10 +82,11 @@ def test_a_divergence_shows() -> None:
     assert live.view().diverged
 
 
-def test_long_curves_are_thinned_and_keep_their_ends() -> None:
+def test_long_curves_are_thinned_and_keep_their_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_module, "_CURVE", 20)
     live = LiveTraining(spec(depth=2, width=2))
-    for _turn in range(260):
+    for _turn in range(30):
         live.advance(1)
         view = live.view()
-    assert len(view.accuracy) <= 241
-    assert (view.accuracy[0][0], view.accuracy[-1][0]) == (1, 260)
+    assert len(view.accuracy) <= 21
+    assert (view.accuracy[0][0], view.accuracy[-1][0]) == (1, 30)
