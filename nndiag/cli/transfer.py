@@ -60,7 +60,12 @@ def transfer(
     batch_size: Annotated[
         int | None, typer.Option(help=_("Samples of a batch (default 10; large nets 20)."))
     ] = None,
-    lr: Annotated[float, typer.Option(help=_("Learning rate of a random backbone."))] = 0.002,
+    lr: Annotated[
+        float | None,
+        typer.Option(
+            help=_("Rate of a random backbone (default 0.002; 0.0003 without BatchNorm).")
+        ),
+    ] = None,
     backbone_rate: Annotated[
         float, typer.Option(help=_("Share of it that a pre-trained backbone learns with."))
     ] = 0.5,

@@ -72,7 +72,10 @@ def _header(result: Result, width: int, glyphs: Glyphs) -> Iterator[Text]:
         ),
         _("weights"): found["weights"]["origin"],
         _("data"): found["data"],
-        _("budget"): _("{epochs} epochs, batches of {batch}, {seeds} seeds, {time}").format(
+        _("budget"): _(
+            "{epochs} epochs, batches of {batch}, rate {rate}, {seeds} seeds, {time}"
+        ).format(
+            rate=localised(f"{found['lr']:g}"),
             epochs=found["epochs"],
             batch=spec["batch_size"],
             seeds=spec["seeds"],

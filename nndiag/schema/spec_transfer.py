@@ -14,6 +14,8 @@ STRATEGIES = ("scratch", "random", "frozen", "finetune", "gradual", "unfreeze")
 WEIGHTS = ("auto", "imagenet", "source", "none")
 #: A new head starts from nothing: it learns this much faster than the backbone.
 HEAD_RATE = 5.0
+#: Usual rates of networks with BatchNorm and of others, which a larger one throws off at once.
+RATE, RATE_WITHOUT_NORM = 2e-3, 3e-4
 HEADS = ("linear", "mlp", "flatten-mlp")
 
 
@@ -48,8 +50,9 @@ class TransferSpec:
         domains: those that `transductive` adapts to; none for all that suit the data.
         head: `linear`, `mlp:UNITS` or `flatten-mlp:UNITS`.
         epochs: passes over the labelled images, the same for every strategy.
-        lr: learning rate of a backbone that starts from random weights; that of a pre-trained one
-            is `backbone_rate` times as large, that of the new head `HEAD_RATE` times.
+        lr: learning rate of a backbone that starts from random weights, None for the usual one
+            (`RATE`, `RATE_WITHOUT_NORM`); that of a pre-trained one is `backbone_rate` times as
+            large, that of the new head `HEAD_RATE` times.
         seeds: of the labelled images, the head and the order of the data.
         by_layer: freeze the first n blocks, for every n (Yosinski et al. 2014).
     """
@@ -72,7 +75,7 @@ class TransferSpec:
     dropout: float = 0.0
     epochs: int = 12
     batch_size: int = 10
-    lr: float = 2e-3
+    lr: float | None = None
     backbone_rate: float = 0.5
     augment: bool = False
     seeds: int = 5
@@ -88,7 +91,8 @@ class TransferSpec:
         require_range("--seeds", self.seeds, 1)
         require_range("--seed", self.seed, 0, 2**63 - 1)
         require_range("--dropout", self.dropout, 0, 1, open_high=True)
-        require_positive("--lr", self.lr)
+        if self.lr is not None:
+            require_positive("--lr", self.lr)
         require_positive("--backbone-rate", self.backbone_rate)
         for count in self.labels_per_class:
             require_range("--labels-per-class", count, 1)

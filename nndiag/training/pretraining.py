@@ -142,9 +142,13 @@ def _start_at_zero(body: nn.Module) -> None:
             nn.init.zeros_(last.weight)
 
 
+def normalises_batches(network: nn.Module) -> bool:
+    """Say whether a network has BatchNorm, and so bears large rates."""
+    return any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
+
+
 def _optimizer(model: nn.Module, large: bool) -> tuple[torch.optim.Optimizer, float]:
-    normalised_by_batch = any(isinstance(m, nn.BatchNorm2d) for m in model.modules())
-    if large and normalised_by_batch:
+    if large and normalises_batches(model):
         sgd = torch.optim.SGD(
             model.parameters(),
             lr=_SGD_RATE,

@@ -13,8 +13,8 @@ from torch import nn
 from nndiag.datasets import images
 from nndiag.datasets.images import TargetImages
 from nndiag.schema.progress import Watch
-from nndiag.schema.spec_transfer import TransferSpec, head_units
-from nndiag.training import devices, distributed, transferring, weights
+from nndiag.schema.spec_transfer import RATE, RATE_WITHOUT_NORM, TransferSpec, head_units
+from nndiag.training import devices, distributed, pretraining, transferring, weights
 from nndiag.training.transferring import Learner, Strategy, Transferred, Tuning
 from nndiag.training.weights import Weights
 from nndiag.zoo import augmentations, backbones
@@ -42,6 +42,7 @@ class TransferBench:
 
     Attributes:
         block_count: blocks of the body.
+        lr: of a random backbone.
     """
 
     def __init__(
@@ -57,6 +58,8 @@ class TransferBench:
         self._problems: set[str] = set()
         outline = self._headless(backbones.outline(self.row.name, image_size=self.image_size))
         self.block_count = len(backbones.blocks(outline))
+        usual = RATE if pretraining.normalises_batches(outline) else RATE_WITHOUT_NORM
+        self.lr = usual if spec.lr is None else spec.lr
         with torch.no_grad():
             shape = 2, 3, self.image_size, self.image_size
             self._width = outline.eval()(torch.empty(shape, device="meta")).shape[1]
@@ -87,6 +90,7 @@ class TransferBench:
             "problems": sorted(self._problems),
             "image_size": self.image_size,
             "epochs": self.spec.epochs,
+            "lr": self.lr,
         }
 
     def plans(self) -> Iterator[tuple[Strategy, int]]:
@@ -182,7 +186,7 @@ class TransferBench:
         return Tuning(
             epochs=self.spec.epochs,
             batch_size=spec.batch_size,
-            lr=spec.lr,
+            lr=self.lr,
             backbone_rate=spec.backbone_rate,
             seed=seed,
             augment=augmentations.of(spec.data.name) if spec.augment else None,

@@ -30,7 +30,7 @@ def test_what_is_printed(run_cli: Run) -> None:
     for words in (
         "backbone small_cnn, 8 pixels",
         "weights  random weights (--weights none)",
-        "budget   2 epochs, batches of 10, 2 seeds",
+        "budget   2 epochs, batches of 10, rate 0.002, 2 seeds",
         "strategy    labels start %",
         "Against scratch, in points",
         "By layer: the first blocks frozen",

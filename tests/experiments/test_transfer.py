@@ -191,6 +191,7 @@ def test_the_estimate_follows_the_work(weights: str) -> None:
 
 FAST = ("resnet18", "googlenet", "inception_v3", "mobilenet_v3", "efficientnet_b0", "vgg16")
 LARGE = ("vgg19", "resnet34", "resnet50", "resnet101", "resnet152", "convnext_tiny", "vit_b_16")
+WITHOUT_NORM = ("vgg16", "vgg19", "convnext_tiny", "vit_b_16")
 ALL = [*FAST, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)]
 
 
@@ -210,6 +211,7 @@ def test_every_backbone_learns_and_freezes(name: str) -> None:
     target = bench.target(2, 0)
     few = (target.train.x, target.train.y)
     assert 2 <= bench.block_count <= 8
+    assert bench.lr == (3e-4 if name in WITHOUT_NORM else 2e-3)
     for strategy in ("finetune", "unfreeze:1"):
         learner = bench._learner(target, 0, pretrained=True)
         frozen = bench.block_count - 1 if strategy == "unfreeze:1" else 0
