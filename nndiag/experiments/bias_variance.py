@@ -15,7 +15,7 @@ import torch
 
 from nndiag import __version__
 from nndiag.locales import _
-from nndiag.schema.progress import Silent, Watch
+from nndiag.schema.progress import Silent, Tally, Watch
 from nndiag.schema.result import Result, interval
 from nndiag.schema.significance import holm, paired_p_value
 from nndiag.schema.spec_generalisation import BiasVarianceSpec
@@ -84,18 +84,11 @@ def run(spec: BiasVarianceSpec, *, watch: Watch | None = None) -> Result:
 def _measured(spec: BiasVarianceSpec, task: Task, watch: Watch) -> tuple[list[_Value], bool]:
     """Return what each value gave, and whether Ctrl-C ended it."""
     found: list[_Value] = []
-    done = 0
-
-    def progress(steps: int) -> None:
-        nonlocal done
-        done += steps
-        watch.update(done)
-
-    watch.stage(_("training steps"), sum(map(task.steps, spec.values)))
+    tally = Tally(watch, _("training steps"), sum(map(task.steps, spec.values)))
     try:
         for value in spec.values:
             started = time.perf_counter()
-            answers = task.answers(value, progress)
+            answers = task.answers(value, tally.add)
             found.append(
                 _Value(
                     value=value,

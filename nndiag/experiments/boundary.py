@@ -6,7 +6,7 @@ Axes: S seed, N point, L layer.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,15 +17,16 @@ from torch import Tensor, nn
 from nndiag import __version__, datasets
 from nndiag.datasets.splits import Splits
 from nndiag.locales import _
-from nndiag.schema.progress import Silent, Watch
+from nndiag.schema.progress import Silent, Tally, Watch
 from nndiag.schema.result import Result, interval
 from nndiag.schema.significance import paired_p_value
 from nndiag.schema.spec import DataSpec, NetworkSpec
 from nndiag.schema.spec_boundary import BoundarySpec
 from nndiag.training import devices, planes
+from nndiag.training.initial import network_for
 from nndiag.training.members import Member, Record, Settings, TensorData
 from nndiag.training.population import train
-from nndiag.zoo import activations, initialisations, networks
+from nndiag.zoo import activations, networks
 
 Array = np.ndarray
 
@@ -94,14 +95,8 @@ def _trained(spec: BoundarySpec, splits: Splits, device: torch.device, watch: Wa
         ("linear", _("no activation, {depth} layers"), "linear", spec.depth),
         ("one_layer", _("no activation, 1 layer"), "linear", 1),
     )
-    data, done = TensorData.of(splits, device), 0
-    watch.stage(_("training steps"), len(plans) * spec.seeds * spec.steps)
-
-    def progress(steps: int) -> None:
-        nonlocal done
-        done += steps
-        watch.update(done)
-
+    data = TensorData.of(splits, device)
+    tally = Tally(watch, _("training steps"), len(plans) * spec.seeds * spec.steps)
     kinds = []
     for name, label, act, depth in plans:
         network = NetworkSpec(
@@ -110,8 +105,12 @@ def _trained(spec: BoundarySpec, splits: Splits, device: torch.device, watch: Wa
             act=act,
             init=activations.parse(act).default_init,
         )
+
+        def build(place: int, network: NetworkSpec = network) -> nn.Module:
+            return network_for(network, splits, spec.seed + place, _BATCH, device)
+
         record = train(
-            _builder(network, splits, device, spec.seed),
+            build,
             [Member(seed=spec.seed + k, lr=spec.lr) for k in range(spec.seeds)],
             Settings(
                 optimizer="adam",
@@ -121,7 +120,7 @@ def _trained(spec: BoundarySpec, splits: Splits, device: torch.device, watch: Wa
                 keep=_kept(spec),
             ),
             data,
-            progress,
+            tally.add,
         )
         text = label.format(act=act, depth=depth)
         kinds.append(_Kind(name=name, label=text, network=network, record=record))
@@ -137,22 +136,6 @@ def _kept(spec: BoundarySpec) -> list[int]:
 def _frame_steps(spec: BoundarySpec) -> list[int]:
     shares = np.linspace(0, 1, spec.frames) ** 2
     return sorted({int(step) for step in np.round(shares * spec.steps)})
-
-
-def _builder(
-    network: NetworkSpec, splits: Splits, device: torch.device, seed: int
-) -> Callable[[int], nn.Module]:
-    def build(place: int) -> nn.Module:
-        model = _built(network, splits).to(device)
-        initialisations.initialise(
-            model,
-            initialisations.parse(network.init),
-            activations.parse(network.act),
-            generator=torch.Generator().manual_seed(seed + place),
-        )
-        return model
-
-    return build
 
 
 def _built(network: NetworkSpec, splits: Splits) -> nn.Sequential:

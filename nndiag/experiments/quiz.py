@@ -13,7 +13,7 @@ from nndiag import __version__, datasets
 from nndiag.diagnosis import measures
 from nndiag.locales import _
 from nndiag.schema.errors import UsageError
-from nndiag.schema.progress import Silent, Watch
+from nndiag.schema.progress import Silent, Tally, Watch
 from nndiag.schema.result import Interval, Result, interval
 from nndiag.schema.spec import DataSpec
 from nndiag.schema.spec_quiz import LOGARITHMIC, TRAINED, Question, QuizSpec
@@ -113,17 +113,11 @@ def _after_training(
         for one in asked
         for k in range(question.seeds)
     ]
-    watch.stage(_("training steps"), sum(run.configuration["steps"] for run in runs))
-    done, found = 0, {}
-
-    def progress(steps: int) -> None:
-        nonlocal done
-        done += steps
-        watch.update(done)
-
+    steps = sum(run.configuration["steps"] for run in runs)
+    tally, found = Tally(watch, _("training steps"), steps), {}
     for group in configurations.grouped(runs):
         for run, outcome in zip(
-            group, run_group(group, device=device, progress=progress), strict=True
+            group, run_group(group, device=device, progress=tally.add), strict=True
         ):
             found[id(run)] = outcome
     outcomes = [found[id(run)] for run in runs]

@@ -21,10 +21,10 @@ from nndiag.schema.spec import DataSpec
 from nndiag.schema.spec_sweep import Outcome, Run
 from nndiag.training import configurations, devices
 from nndiag.training.augmenting import augmented
-from nndiag.training.initial import first_batch
+from nndiag.training.initial import network_for
 from nndiag.training.members import Member, Record, Settings, TensorData
 from nndiag.training.population import Progress, train
-from nndiag.zoo import activations, initialisations, networks, optimizers
+from nndiag.zoo import optimizers
 
 #: Evaluations on the validation split during a training.
 _EVALUATIONS = 20
@@ -174,21 +174,8 @@ def _member(run: Run) -> Member:
 
 def network_of(run: Run, splits: Splits, device: torch.device) -> nn.Module:
     """Return the network of a run, drawn from the run's seed."""
-    spec = configurations.network(run.configuration)
-    init = initialisations.parse(spec.init)
-    model = networks.build(spec, splits.input_shape, len(splits.classes)).to(device)
-    batch = None
-    if init.needs_batch:
-        batch, _y = first_batch(splits, run.configuration["batch_size"], run.seed, device)
-    initialisations.initialise(
-        model,
-        init,
-        activations.parse(spec.act),
-        generator=torch.Generator().manual_seed(run.seed),
-        bias_std=spec.bias_std,
-        batch=batch,
-    )
-    return model
+    one = run.configuration
+    return network_for(configurations.network(one), splits, run.seed, one["batch_size"], device)
 
 
 def task(group: Sequence[Run], data: DataSpec, device: str) -> dict[str, Any]:

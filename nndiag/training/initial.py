@@ -42,21 +42,37 @@ def random_network(
     *,
     classes: int = 10,
     dtype: torch.dtype = torch.float32,
+    device: torch.device | None = None,
+    batch: Tensor | None = None,
 ) -> nn.Module:
-    """Return a network drawn from a seed, for experiments that need no data set.
+    """Return a network drawn from a seed.
 
     Args:
         dtype: of the network; numbers are drawn in float32, orthogonal matrices in this type.
+        batch: (B, *input_shape) inputs on the device, for an initialisation that needs them.
     """
-    model = networks.build(spec, input_shape, classes).to(dtype)
+    model = networks.build(spec, input_shape, classes).to(device, dtype)
     initialisations.initialise(
         model,
         initialisations.parse(spec.init),
         activations.parse(spec.act),
         generator=torch.Generator().manual_seed(seed),
         bias_std=spec.bias_std,
+        batch=batch,
     )
     return model
+
+
+def network_for(
+    spec: NetworkSpec, splits: Splits, seed: int, batch_size: int, device: torch.device
+) -> nn.Module:
+    """Return a network for a data set, drawn from a seed; its first batch serves where needed."""
+    batch = None
+    if initialisations.parse(spec.init).needs_batch:
+        batch, _y = first_batch(splits, batch_size, seed, device)
+    return random_network(
+        spec, splits.input_shape, seed, classes=len(splits.classes), device=device, batch=batch
+    )
 
 
 def first_batch(

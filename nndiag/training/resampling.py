@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from nndiag.schema.spec import NetworkSpec
+from nndiag.training.initial import random_network
 from nndiag.training.members import Member, Settings, TensorData
 from nndiag.training.population import Progress, train
 from nndiag.training.stacked import Stacked
-from nndiag.zoo import activations, initialisations, networks
 
 Array = np.ndarray
 #: Networks whose outputs are computed at once.
@@ -89,14 +89,8 @@ def trained(
     )
 
     def build(place: int) -> nn.Module:
-        model = networks.build(network, tuple(sets.x.shape[2:]), sets.outputs).to(device)
-        initialisations.initialise(
-            model,
-            initialisations.parse(network.init),
-            activations.parse(network.act),
-            generator=torch.Generator().manual_seed(seed + place),
-        )
-        return model
+        shape = tuple(sets.x.shape[2:])
+        return random_network(network, shape, seed + place, classes=sets.outputs, device=device)
 
     record = train(build, members, settings, data, progress)
     models = [_loaded(build(place), record.state_of(place)) for place in range(count)]

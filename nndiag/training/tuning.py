@@ -13,10 +13,9 @@ from torch import nn
 from nndiag.datasets.splits import Splits
 from nndiag.schema.spec import NetworkSpec
 from nndiag.training import population
-from nndiag.training.initial import first_batch
+from nndiag.training.initial import network_for
 from nndiag.training.members import Member, Record, Settings, TensorData, join, take
 from nndiag.training.population import Progress, train
-from nndiag.zoo import activations, initialisations, networks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,21 +222,6 @@ def _drawn(wanted: Sequence[tuple[NetworkSpec, int]], bench: Bench) -> Callable[
 
     def build(place: int) -> nn.Module:
         spec, seed = wanted[place]
-        init, act = initialisations.parse(spec.init), activations.parse(spec.act)
-        model = networks.build(spec, bench.splits.input_shape, len(bench.splits.classes))
-        model = model.to(bench.device)
-        batch = None
-        if init.needs_batch:
-            size = bench.settings.batch_size
-            batch, _y = first_batch(bench.splits, size, seed, bench.device)
-        initialisations.initialise(
-            model,
-            init,
-            act,
-            generator=torch.Generator().manual_seed(seed),
-            bias_std=spec.bias_std,
-            batch=batch,
-        )
-        return model
+        return network_for(spec, bench.splits, seed, bench.settings.batch_size, bench.device)
 
     return build
