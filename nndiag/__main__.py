@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
+from nndiag.cli.app import command
 
-from nndiag.cli.app import main
-
-sys.exit(main())
+command()
