@@ -28,24 +28,28 @@ _IMPLEMENTATIONS = ("fused", "foreach", "differentiable")
 class Stepper:
     """Steps the parameters of M members.
 
+    At the first step the parameters move into rows of one table, (M, P): a step is then a few
+    operations on the table instead of a few on every parameter.
+
     Args:
-        parameters: stacked (M, ...) leaves; their gradients are read.
+        parameters: stacked (M, ...) leaves; their gradients are read. Those without one at the
+            first step are left alone, as torch's optimizers do.
         members: neighbours that share an optimizer and its options step as one.
         name: the optimizer of members that name none.
     """
 
     def __init__(self, parameters: Sequence[Tensor], members: Sequence[Member], name: str) -> None:
-        self._parameters = list(parameters)
+        self._parameters, self._members, self._name = list(parameters), members, name
+        self._rates = np.array([member.lr for member in members])
+        self._tables: list[_Table] = []
         self._parts: list[_Part] = []
-        for _key, neighbours in groupby(members, key=lambda member: optimizer_key(member, name)):
-            first = self._parts[-1].members.stop if self._parts else 0
-            self._parts.append(_Part(self._parameters, list(neighbours), first, name))
         like = self._parameters[0]
         self._clip_norm = _limits([member.clip_norm for member in members], like)
         self._clip_value = _limits([member.clip_value for member in members], like)
 
     def set_rates(self, rates: np.ndarray) -> None:
         """Give the members these (M,) learning rates from now on."""
+        self._rates = rates
         for part in self._parts:
             part.set_rates(rates[part.members])
 
@@ -54,26 +58,49 @@ class Stepper:
         for parameter in self._parameters:
             parameter.grad = None
 
-    def clip(self) -> Tensor:
-        """Clip each member by its own limits; return the (M,) gradient norms before it."""
-        gradients = [p.grad for p in self._parameters if p.grad is not None]
-        parts = [torch.linalg.vector_norm(g, dim=tuple(range(1, g.ndim))) for g in gradients]
-        norms = torch.linalg.vector_norm(torch.stack(parts), dim=0)
+    def step(self) -> Tensor:
+        """Clip each member's gradients by its own limits and move it by its share of a step.
+
+        Returns:
+            The (M,) gradient norms before clipping.
+        """
+        if not self._parts:
+            self._begin()
+        gradients = [table.gather() for table in self._tables]
+        norms = torch.linalg.vector_norm(
+            torch.stack([torch.linalg.vector_norm(g, dim=1) for g in gradients]), dim=0
+        )
+        self._clip(gradients, norms)
+        for part in self._parts:
+            part.step()
+        return norms
+
+    def _begin(self) -> None:
+        """Lay the parameters that have gradients into tables, and build the optimizers."""
+        by_type: dict[torch.dtype, list[Tensor]] = {}
+        for parameter in self._parameters:
+            if parameter.grad is not None:
+                by_type.setdefault(parameter.dtype, []).append(parameter)
+        self._tables = [_Table(alike) for alike in by_type.values()]
+        rows = [table.rows for table in self._tables]
+        for _key, group in groupby(self._members, key=lambda one: optimizer_key(one, self._name)):
+            neighbours = list(group)
+            first = self._parts[-1].members.stop if self._parts else 0
+            here = slice(first, first + len(neighbours))
+            part = _Part(rows, neighbours, here, self._name)
+            part.set_rates(self._rates[here])
+            self._parts.append(part)
+
+    def _clip(self, gradients: Sequence[Tensor], norms: Tensor) -> None:
         if self._clip_norm is not None:
             # As torch.nn.utils.clip_grad_norm_: divided by norm + 1e-6, never enlarged.
             factor = (self._clip_norm / (norms + 1e-6)).clamp(max=1.0)
             for gradient in gradients:
-                gradient.mul_(_spread(factor, gradient))
+                gradient.mul_(_column(factor, gradient))
         if self._clip_value is not None:
             for gradient in gradients:
-                limit = _spread(self._clip_value, gradient)
+                limit = _column(self._clip_value, gradient)
                 torch.minimum(torch.maximum(gradient, -limit, out=gradient), limit, out=gradient)
-        return norms
-
-    def step(self) -> None:
-        """Move every member by its share of its optimizer's step."""
-        for part in self._parts:
-            part.step()
 
     def hold(self, members: Tensor) -> None:
         """Let the members marked in (M,) booleans stand where they are from now on."""
@@ -93,35 +120,77 @@ class Stepper:
             part.forget(diverged[part.members])
 
 
+class _Table:
+    """Stacked parameters of one type, side by side: a row a member.
+
+    The parameters become views of it.
+
+    Attributes:
+        rows: (M, P), whose gradient is (M, P) too.
+    """
+
+    def __init__(self, parameters: Sequence[Tensor]) -> None:
+        self._parameters = parameters
+        values = torch.cat([parameter.detach().flatten(1) for parameter in parameters], dim=1)
+        self.rows = values.detach().requires_grad_()
+        self.rows.grad = torch.zeros_like(values)
+        self._places = self._as_parameters(self.rows.grad)
+        for parameter, place in zip(parameters, self._as_parameters(values), strict=True):
+            parameter.data = place
+
+    def _as_parameters(self, rows: Tensor) -> list[Tensor]:
+        """Return views of (M, P) numbers in the shapes of the parameters."""
+        sizes = [parameter[0].numel() for parameter in self._parameters]
+        return [
+            part.view(parameter.shape)
+            for part, parameter in zip(rows.split(sizes, dim=1), self._parameters, strict=True)
+        ]
+
+    def gather(self) -> Tensor:
+        """Return the (M, P) gradients, copied from the parameters; a missing one is zero."""
+        assert self.rows.grad is not None
+        gradients = [
+            torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            for parameter in self._parameters
+        ]
+        torch._foreach_copy_(self._places, gradients)
+        return self.rows.grad
+
+
 class _Part:
     """Neighbours in a stack that one optimizer steps.
+
+    Args:
+        tables: (M, P) leaves with gradients of all members.
+        neighbours: those that it steps, at their own rates until told others.
 
     Attributes:
         members: their places.
     """
 
     def __init__(
-        self, stacks: Sequence[Tensor], members: Sequence[Member], first: int, name: str
+        self,
+        tables: Sequence[Tensor],
+        neighbours: Sequence[Member],
+        members: slice,
+        name: str,
     ) -> None:
-        self.members = slice(first, first + len(members))
-        self._stacks = stacks
-        self._leaves = list(stacks)
-        if len(members) < len(stacks[0]):  # leaves of their own, in the same memory
-            self._leaves = [
-                stack.detach()[self.members].requires_grad_(stack.requires_grad) for stack in stacks
-            ]
+        self.members = members
+        self._leaves = [table.detach()[members].requires_grad_() for table in tables]
+        for leaf, table in zip(self._leaves, tables, strict=True):
+            assert table.grad is not None
+            leaf.grad = table.grad[members]  # in the same memory, as the leaf itself
         # Kept for all steps: fresh memory costs more than the copy itself.
         self._old = [torch.empty_like(leaf) for leaf in self._leaves]
         self._frozen = False
-        self._moving = torch.ones(len(members), dtype=stacks[0].dtype, device=stacks[0].device)
-        rates = np.array([member.lr for member in members])
-        name = members[0].optimizer or name
-        options = fastest(name, members[0].options, stacks[0].device)
+        like = tables[0]
+        self._moving = torch.ones(len(neighbours), dtype=like.dtype, device=like.device)
+        name = neighbours[0].optimizer or name
+        options = fastest(name, neighbours[0].options, like.device)
         self._optimizer = optimizers.build(
             self._leaves,  # type: ignore[arg-type]
-            OptimizerSpec(name=name, lr=float(rates.max()), options=options),
+            OptimizerSpec(name=name, lr=max(one.lr for one in neighbours), options=options),
         )
-        self.set_rates(rates)
 
     def set_rates(self, rates: np.ndarray) -> None:
         most = float(rates.max())
@@ -132,9 +201,6 @@ class _Part:
         self._uneven = bool((rates != most).any()) or self._frozen
 
     def step(self) -> None:
-        for leaf, stack in zip(self._leaves, self._stacks, strict=True):
-            if leaf is not stack:
-                leaf.grad = None if stack.grad is None else stack.grad[self.members]
         if not self._uneven:
             self._optimizer.step()
             return
@@ -143,7 +209,7 @@ class _Part:
         self._optimizer.step()
         with torch.no_grad():
             for leaf, before in zip(self._leaves, self._old, strict=True):
-                torch.lerp(before, leaf, _spread(self._share, leaf), out=leaf)
+                torch.lerp(before, leaf, _column(self._share, leaf), out=leaf)
 
     def hold(self, held: Tensor) -> None:
         if held.any():
@@ -185,6 +251,6 @@ def _limits(values: Sequence[float | None], like: Tensor) -> Tensor | None:
     return torch.tensor(limits, dtype=like.dtype, device=like.device)
 
 
-def _spread(values: Tensor, like: Tensor) -> Tensor:
-    """Return (M,) values shaped (M, 1, ...) to meet a stacked tensor."""
-    return values.view(-1, *[1] * (like.ndim - 1)).to(like.dtype)
+def _column(values: Tensor, like: Tensor) -> Tensor:
+    """Return (M,) values as a column, (M, 1), in the type of `like`."""
+    return values[:, None].to(like.dtype)

@@ -144,8 +144,7 @@ class _Run:
         if self._penalties.any:
             total = total + self._penalties.of(self._stacked.parameters.values()).sum()
         total.backward()
-        self._curves.add(loss.detach(), self._stepper.clip())
-        self._stepper.step()
+        self._curves.add(loss.detach(), self._stepper.step())
         if self._probe is not None and watched:
             self._probe.look(step, before, self._stacked.states(), x, y, draws)
 

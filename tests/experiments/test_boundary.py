@@ -18,6 +18,10 @@ from nndiag.schema.spec_boundary import BoundarySpec
 Run = Callable[..., Any]
 
 
+#: Circles of radius 1/2 and 1: a line that touches the inner one cuts a third off the outer.
+_BEST_LINE = 2 / 3
+
+
 @pytest.fixture(scope="module")
 def circles() -> Result:
     spec = BoundarySpec(data="circles", depth=3, width=6, steps=300, seeds=2, frames=4)
@@ -28,7 +32,7 @@ def test_depth_without_activations_is_one_layer(circles: Result) -> None:
     activated, linear, alone = circles.result["rows"]
     assert activated["test_accuracy"].low > 0.9
     for row in (linear, alone):
-        assert row["test_accuracy"].mean < 0.65, "no line separates circles"
+        assert row["test_accuracy"].mean < _BEST_LINE + 0.05, "no line separates circles"
         assert row["not_affine"].high < 1e-6
     assert activated["not_affine"].mean > 0.5
     affine = circles.result["affine"]
@@ -47,7 +51,7 @@ def test_straight_cuts_get_better_only_with_activations(circles: Result) -> None
     assert [layer["name"] for layer in layers] == ["input", "fc1", "fc2", "fc3"]
     assert layers[0]["activated_straight"] == layers[0]["linear_straight"]
     assert layers[-2]["activated_straight"].mean > 0.9
-    assert max(layer["linear_straight"].mean for layer in layers) < 0.65
+    assert max(layer["linear_straight"].mean for layer in layers) < _BEST_LINE + 0.05
 
 
 def test_stages_end_with_the_row(circles: Result) -> None:
