@@ -186,7 +186,7 @@ def _reading(spec: BiasVarianceSpec, task: Task, rows: Sequence[Mapping[str, Any
         ).format(
             best=best["label"],
             error=f"{best[error].mean:.3g}",
-            bias=f"{max(best[bias].mean, 0.0):.3g}",
+            bias=f"{best[bias].mean:.3g}",
             variance=f"{best[variance].mean:.3g}",
             noise=f"{best[noise].mean:.3g}",
             deviation=f"{max(row['deviation'] for row in rows):.0e}",
@@ -221,6 +221,13 @@ def _reading(spec: BiasVarianceSpec, task: Task, rows: Sequence[Mapping[str, Any
             )
         )
     said += [*_beyond(rows, variance), *_closed_form(rows), *_helpful(spec, rows)]
+    if any(row[bias].mean < 0 for row in rows):
+        said.append(
+            _(
+                "A bias below zero is too small to be seen: what chance adds to it is estimated "
+                "and taken off."
+            )
+        )
     lost = sum(row["diverged"] for row in rows)
     if lost:
         said.append(

@@ -14,6 +14,8 @@ from collections.abc import Iterable
 
 from nndiag.locales import _
 
+_SHORT = 3
+
 
 class NndiagError(Exception):
     """Root of the tree; `exit_code` is what the command line returns."""
@@ -42,8 +44,13 @@ class InterruptedRunError(NndiagError):
 
 
 def nearest(name: str, known: Iterable[str], count: int = 1) -> list[str]:
-    """Return up to `count` names of `known` that look most like `name` (may be empty)."""
+    """Return up to `count` names of `known` that look most like `name` (may be empty).
+
+    Of very short names only those with the same first letter: `gpu` does not mean `cpu`.
+    """
     by_lower = {candidate.lower(): candidate for candidate in known}
+    if len(name) <= _SHORT:
+        by_lower = {low: one for low, one in by_lower.items() if low[:1] == name[:1].lower()}
     close = difflib.get_close_matches(name.lower(), by_lower, n=count, cutoff=0.6)
     return [by_lower[match] for match in close]
 

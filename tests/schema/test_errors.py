@@ -8,6 +8,11 @@ def test_nearest_ignores_case() -> None:
     assert nearest("zzz", ["tanh", "sigmoid"]) == []
 
 
+def test_nearest_of_a_short_name_starts_alike() -> None:
+    assert nearest("gpu", ["auto", "cpu", "cuda"]) == []
+    assert nearest("mpl", ["mlp", "cnn"]) == ["mlp"]
+
+
 def test_unknown_name_suggests_the_nearest() -> None:
     error = unknown_name("--act", "sigmod", ["sigmoid", "tanh"], also="package.module:Name")
     assert str(error) == (
