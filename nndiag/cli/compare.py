@@ -195,7 +195,18 @@ def compare_fixes(
         int | None, typer.Option(help=_("Samples of a batch (default 64; recurrent nets 32)."))
     ] = None,
     rates: Annotated[int, typer.Option(help=_("Learning rates tried for each fix."))] = 4,
-    seeds: Seeds = 5,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            help=_("Trainings of each candidate at its best rate (default 5; recurrent nets 16).")
+        ),
+    ] = None,
+    grid_seeds: Annotated[
+        int | None,
+        typer.Option(
+            help=_("Seeds that choose the learning rate (default 1; recurrent nets 2), of --seeds.")
+        ),
+    ] = None,
     target_accuracy: TargetAccuracy = 0.9,
     data: options.DataName = "digits",
     data_root: options.DataRoot = None,
@@ -226,6 +237,8 @@ def compare_fixes(
         else network_spec(net, depth, width, act, init, norm, usual_width=64)
     )
     usual = ("momentum",) if network.recurrent else ("sgd", "momentum", "adam")
+    usual_seeds, usual_choosing = (16, 2) if network.recurrent else (5, 1)
+    trainings = usual_seeds if seeds is None else seeds
     spec = CompareFixesSpec(
         problem=name,
         network=network,
@@ -234,7 +247,8 @@ def compare_fixes(
         steps=steps if steps is not None else (600 if network.recurrent else 300),
         batch_size=batch_size if batch_size is not None else (32 if network.recurrent else 64),
         rates=rates,
-        seeds=seeds,
+        seeds=trainings,
+        grid_seeds=min(usual_choosing, trainings) if grid_seeds is None else grid_seeds,
         seed=seed,
         target=target_accuracy,
         device=device,

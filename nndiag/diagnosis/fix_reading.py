@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nndiag.locales import _
 
 Row = Mapping[str, Any]
+#: Accuracy that is as good as the best.
+_NEAR = 0.02
 
 
 def reading(rows: Sequence[Row], target: float) -> list[str]:
     """Return the sentences: the baseline, what cures everywhere, sometimes and never.
 
     Args:
-        rows: `fix`, `optimizer`, `test_accuracy`, `verdict`, `diverged` of every trial.
+        rows: `fix`, `optimizer`, `test_accuracy`, `verdict`, `diverged`, `best_lr`, `rates`
+            of every trial.
         target: accuracy from which a significant gain counts as a cure.
     """
     if not rows:
@@ -149,4 +153,39 @@ def _clipping(rows: Sequence[Row]) -> list[str]:
                         fast=clipped["best_lr"],
                     )
                 )
+                sentences.append(_at_alike_rates(row, clipped))
     return sentences
+
+
+def _at_alike_rates(row: Row, clipped: Row) -> str:
+    """Compare both at the best rate of the clipped one, and over all rates."""
+    lr, bar = clipped["best_lr"], max(one["validation_accuracy"] for one in row["rates"]) - _NEAR
+    return _(
+        "Both at the rate {rate:.2g}: validation accuracy {before} as it is, {after} clipped. The "
+        "range of rates that come within two points of the best without clipping: {narrow:.1f} "
+        "decades as it is, {wide:.1f} clipped."
+    ).format(
+        rate=lr,
+        before=_at(row, lr),
+        after=_at(clipped, lr),
+        narrow=_decades(row, bar),
+        wide=_decades(clipped, bar),
+    )
+
+
+def _at(row: Row, lr: float) -> str:
+    """Return the validation accuracy at the rate of the grid that is nearest."""
+    one = min(row["rates"], key=lambda one: abs(math.log(one["lr"] / lr)))
+    return f"{100 * one['validation_accuracy']:.0f} %"
+
+
+def _decades(row: Row, bar: float) -> float:
+    """Return the width of the range of rates whose validation accuracy reaches the bar."""
+    places = [math.log10(one["lr"]) for one in row["rates"]]
+    near = [
+        place
+        for place, one in zip(places, row["rates"], strict=True)
+        if one["validation_accuracy"] >= bar
+    ]
+    step = places[1] - places[0] if len(places) > 1 else 0.0
+    return max(near) - min(near) + step if near else 0.0

@@ -36,8 +36,6 @@ from nndiag.training.tuning import (
 )
 from nndiag.zoo import optimizers
 
-#: Seeds that choose the learning rate; the others then run at the best one.
-_GRID_SEEDS = 1
 _INITIAL_SEEDS = 3
 _SIGNIFICANT = 0.05
 _NEAR = 0.02
@@ -91,7 +89,9 @@ def run(spec: CompareFixesSpec, *, watch: Watch | None = None) -> Result:
         try:
             for network in dict.fromkeys(fix.network for fix in alike):
                 starts[network] = _start(network, spec, splits, device)
-            found = tuned([_request(fix, name, spec) for fix, name in cells], bench, _GRID_SEEDS)
+            found = tuned(
+                [_request(fix, name, spec) for fix, name in cells], bench, spec.grid_seeds
+            )
         except KeyboardInterrupt as stop:
             interrupted = True
             found = stop.found if isinstance(stop, Interrupted) else []
@@ -126,7 +126,7 @@ def run(spec: CompareFixesSpec, *, watch: Watch | None = None) -> Result:
 
 
 def _member_steps(candidates: int, spec: CompareFixesSpec) -> int:
-    return candidates * (spec.rates * _GRID_SEEDS + spec.seeds - _GRID_SEEDS) * spec.steps
+    return candidates * (spec.rates * spec.grid_seeds + spec.seeds - spec.grid_seeds) * spec.steps
 
 
 def _settings(spec: CompareFixesSpec) -> Settings:
@@ -223,6 +223,10 @@ def _rows(
                 "seconds": float(record.seconds[best].mean()),
                 "p_value": p_value,
                 "usable_decades": _usable(one.trainings),
+                "rates": [
+                    {"lr": rate, "validation_accuracy": one.trainings.score(rate)[0]}
+                    for rate in one.trainings.tried
+                ],
                 "verdict": _verdict(one, p_value, gain, spec.target),
             }
         )
@@ -241,7 +245,7 @@ def _verdict(one: _Tried, p_value: float, gain: float, target: float) -> str:
 
 def _usable(trainings: Trainings) -> float:
     """Return the width, in decades, of the rates whose accuracy is near the best one tried."""
-    rates = np.array(sorted(set(trainings.rates.tolist())))
+    rates = np.array(trainings.tried)
     scores = np.array([trainings.score(rate)[0] for rate in rates])
     near = np.log10(rates[scores >= scores.max() - _NEAR])
     step = np.log10(rates[1] / rates[0]) if len(rates) > 1 else 0.0

@@ -61,12 +61,18 @@ class CompareFixesSpec(CompareSpec):
 
     Attributes:
         problem: the name under which the broken network was asked for, None for one's own.
+        grid_seeds: the first so many seeds choose the learning rate; the others run at the best.
     """
 
     network: NetworkSpec = field(
         default_factory=lambda: NetworkSpec(width=64, init="xavier_normal")
     )
     problem: str | None = "vanishing"
+    grid_seeds: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_range("--grid-seeds", self.grid_seeds, 1, self.seeds)
 
 
 @dataclass(frozen=True, kw_only=True)

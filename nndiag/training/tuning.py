@@ -69,7 +69,12 @@ class Trainings:
         """Return the rate with the best validation accuracy (ties: the lower loss)."""
         if self.chosen is not None:
             return self.chosen
-        return max(sorted(set(self.rates.tolist())), key=self.score)
+        return max(self.tried, key=self.score)
+
+    @property
+    def tried(self) -> list[float]:
+        """Return the different rates, in order."""
+        return sorted(set(self.rates.tolist()))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ MESSAGES = {
         "--batch-sizes: got '0,8'; accepted: sizes from 1, or all, joined by commas"
     ),
     "descent --batch-sizes 8,300": "--batch-sizes: got 300; accepted: from 1 to 256",
-    "gradients --device gpu": ("--device: unknown name 'gpu'; did you mean cpu?"),
+    "gradients --device gpu": "--device: unknown name 'gpu'; accepted: auto, cpu, cuda, mps",
     "gradients --lr 0.1": "--lr: needs --train STEPS, as nothing is trained without it",
     "gradients --train 5 --lr -1": "--lr: got -1; accepted: a number above 0",
     "gradients --train 5 --optimizer adm": (

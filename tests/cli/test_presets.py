@@ -133,7 +133,7 @@ WRONG = [
     ),
     (
         "compare-shapes --net rnn",
-        "--net: unknown name 'rnn'; did you mean cnn?",
+        "--net: unknown name 'rnn'; accepted: mlp, cnn",
     ),
     ("compare-schedules --seeds 1", "--seeds: got 1; accepted: from 2 to 1000"),
     (

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nndiag.diagnosis.fix_reading import reading
 from nndiag.experiments import compare_fixes, compare_optimizers
 from nndiag.schema.progress import Silent
+from nndiag.schema.result import interval
 from nndiag.schema.spec import NetworkSpec
 from nndiag.schema.spec_compare import CompareFixesSpec, CompareOptimizersSpec
 
@@ -96,6 +98,40 @@ def test_the_reading_follows_from_the_rows(fixed: dict[str, Any]) -> None:
     cured = [row["fix"] for row in fixed["rows"] if row["verdict"] == "cures"]
     assert all(fix in text for fix in cured)
     assert "No clipping alone cures it" in text
+
+
+def test_every_rate_tried_is_there(fixed: dict[str, Any]) -> None:
+    for row in fixed["rows"]:
+        assert [one["lr"] for one in row["rates"]] == sorted(one["lr"] for one in row["rates"])
+        assert row["best_lr"] in [one["lr"] for one in row["rates"]]
+        if row["fix"] == "norm=batch":
+            best = max(row["rates"], key=lambda one: one["validation_accuracy"])
+            assert best["validation_accuracy"] > 0.7
+
+
+def test_clipping_is_compared_at_alike_rates_and_over_all() -> None:
+    def row(fix: str, best: float, *accuracies: float) -> dict[str, Any]:
+        rates = [0.01, 0.1, 1.0]
+        return {
+            "fix": fix,
+            "optimizer": "sgd",
+            "best_lr": best,
+            "test_accuracy": interval([max(accuracies)]),
+            "verdict": "helps",
+            "diverged": 0,
+            "p_value": 0.01,
+            "rates": [
+                {"lr": lr, "validation_accuracy": share}
+                for lr, share in zip(rates, accuracies, strict=True)
+            ],
+        }
+
+    said = reading([row("baseline", 0.01, 0.5, 0.1, 0.1), row("clip_norm", 0.1, 0.49, 0.6, 0.2)], 1)
+    assert (
+        "Both at the rate 0.1: validation accuracy 10 % as it is, 60 % clipped. The range of rates "
+        "that come within two points of the best without clipping: 1.0 decades as it is, 2.0 "
+        "clipped."
+    ) in said
 
 
 class Impatient(Silent):
