@@ -123,18 +123,20 @@ def _column(title: str, rows: Sequence[Row], cell: Callable[[Row], str], **facts
 
 
 def _optimizer_columns(rows: Sequence[Row], glyphs: Glyphs) -> list[Column]:
+    tuned = any(row["options"] for row in rows)
     columns = [
         _column(_("optimizer"), rows, lambda r: r["label"], left=True, shrinks_to=12, group=" "),
         _column(_("rank"), rows, lambda r: compact(r["rank"], 2)),
         _column(_("best lr"), rows, lambda r: compact(r["best_lr"], 2)),
         _column(_("test %"), rows, lambda r: _accuracy(r["test_accuracy"], glyphs)),
-        _column(_("steps"), rows, lambda r: _steps(r["steps_to_target"])),
+        _column(_("steps"), rows, lambda r: _steps(r["steps_to_target"]), rank=int(tuned)),
         _column(_("decades"), rows, lambda r: compact(r["decades"], 2)),
-        _column(_("diverged %"), rows, lambda r: percent(r["diverged_share"])),
+        _column(_("diverged %"), rows, lambda r: percent(r["diverged_share"]), rank=int(tuned)),
         _column(_("ms"), rows, lambda r: compact(1000 * r["seconds"], 2), rank=1),
         _column(_("test loss"), rows, lambda r: compact(r["test_loss"].mean, 2), rank=2),
-        _column(_("options"), rows, lambda r: _options(r["options"]), rank=2, left=True),
     ]
+    if tuned:
+        columns.append(_column(_("options"), rows, lambda r: _options(r["options"]), left=True))
     if rows and "textbook_lr" in rows[0]:
         columns[4:4] = [
             _column(_("textbook"), rows, lambda r: _accuracy(r["textbook_test_accuracy"], glyphs))

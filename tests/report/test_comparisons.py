@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -187,3 +188,12 @@ def test_files_are_written(make: Callable[[], Result], suffix: str, tmp_path: Pa
     assert len(written) > 5_000
     if suffix == "html":
         assert "<script src" not in written
+
+
+def test_tuned_options_are_shown_at_any_width() -> None:
+    result = optimizers()
+    rows = [dict(row) for row in result.result["rows"]]
+    rows[0]["options"] = {"betas": (0.8, 0.99)}
+    tuned = replace(result, result={**result.result, "rows": rows})
+    assert "betas=(0.8, 0.99)" in text(comparisons.compare_optimizers(tuned), 80)
+    assert "options" not in text(comparisons.compare_optimizers(result), 200)
