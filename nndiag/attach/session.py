@@ -111,6 +111,7 @@ class Session:
         for function in loss_calls.FUNCTIONS:
             wrap(nn.functional, function, partial(self._around_loss, function))
         wrap(nn.Module, "load_state_dict", self._around_load)
+        wrap(nn.Parameter, "__deepcopy__", self._around_copy)
         wrap(torch.amp.GradScaler, "scale", self._around_scale)
         self._evaluations.attach(self._patches)
 
@@ -163,6 +164,15 @@ class Session:
             return original(module, *args, **kwargs)
 
         return load_state_dict
+
+    def _around_copy(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def deepcopy(parameter: nn.Parameter, memo: dict[int, Any]) -> Any:
+            copied = original(parameter, memo)
+            if id(parameter) in self._loaded or self._steps.moved(parameter):
+                self._loaded.add(id(copied))
+            return copied
+
+        return deepcopy
 
     # -- losses -------------------------------------------------------------------------------
 

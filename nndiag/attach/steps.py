@@ -213,6 +213,10 @@ class Steps:
 
         return clip_grad_value_
 
+    def moved(self, parameter: Tensor) -> bool:
+        """Whether a step of an optimizer that holds it was seen."""
+        return any(watch.steps for watch in self._holding([parameter]))
+
     def _holding(self, parameters: Sequence[Tensor]) -> list[OptimizerWatch]:
         keys = {id(parameter) for parameter in parameters}
         return [watch for watch in self._watches.values() if watch.held & keys]

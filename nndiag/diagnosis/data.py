@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from nndiag.diagnosis import learning, order
+from nndiag.diagnosis import learning, order, progress
 from nndiag.locales import _
 from nndiag.schema.finding import Finding, Severity, Symptom
 from nndiag.schema.observation import InputRecord, LabelRecord, ModelRecord, Observation
@@ -52,6 +52,9 @@ HARMLESS_SKILL = 0.9
 
 #: Accuracy on training samples that counts as knowing them by heart.
 MEMORISED = 0.9
+#: ... and, of the way from chance to that, so much while no evaluation of so many beats chance.
+MEMORISING = 0.1
+_EVALUATIONS = 4
 
 
 def check(observation: Observation) -> list[Finding]:
@@ -373,9 +376,26 @@ def _unseen_are_known(observation: Observation) -> bool:
     return prior is not None and bool(losses) and losses[-1] <= (1 - HARMLESS_SKILL) * prior
 
 
+def _memorising(observation: Observation) -> dict[str, float] | None:
+    """Return the figures of a network that begins to know its samples, and only these.
+
+    What carries over brings the loss on other samples below that of a constant answer first.
+    """
+    chance, prior = learning.majority(observation), progress.prior(observation)
+    if chance is None or prior is None:
+        return None
+    reading = learning.at_chance(observation, least=chance + MEMORISING * (1 - chance))
+    known = [one.loss for one in learning.unseen(observation) if math.isfinite(one.loss)]
+    if reading is None or len(known) < _EVALUATIONS or min(known) < prior:
+        return None
+    share = reading["accuracy"]
+    error = math.sqrt(share * (1 - share) / reading["samples"])
+    return reading if reading["training_accuracy"] > share + 3 * error else None
+
+
 def _noise(observation: Observation) -> Finding | None:
-    """Training samples known by heart, others answered at chance."""
-    reading = learning.at_chance(observation, least=MEMORISED)
+    """Training samples known by heart, or on the way to it, others answered at chance."""
+    reading = learning.at_chance(observation, least=MEMORISED) or _memorising(observation)
     if reading is None:
         return None
     return Finding(
@@ -384,8 +404,8 @@ def _noise(observation: Observation) -> Finding | None:
         evidence=reading,
         cause=_(
             "Training samples are answered right in {train:.0%} of cases, samples never met in "
-            "{unseen:.0%}, where chance is {chance:.0%}: the network knows its samples by heart "
-            "and has found nothing that carries over. Labels and inputs seem unrelated."
+            "{unseen:.0%}, where chance is {chance:.0%}: the network learns its samples by heart "
+            "and finds nothing that carries over. Labels and inputs seem unrelated."
         ).format(
             train=reading["training_accuracy"],
             unseen=reading["accuracy"],

@@ -6,11 +6,20 @@ separates healthy from dead runs, while the loss does.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
-from nndiag.diagnosis import activations, gradients, learning, non_finite, progress, symmetry
+from nndiag.diagnosis import (
+    activations,
+    gradients,
+    learning,
+    measures,
+    non_finite,
+    progress,
+    symmetry,
+)
 from nndiag.diagnosis.context import Context
 from nndiag.diagnosis.naming import expression
 from nndiag.diagnosis.thresholds import SATURATED_CRITICAL
@@ -28,6 +37,11 @@ _WELL = 0.9
 #: counts although the network recovers: a sound start is near 1 ("verify loss @ init",
 #: Karpathy 2019, A Recipe for Training Neural Networks).
 _LOUD = 10.0
+#: ... and, where the gradient's ratio alone does not tell, from which outputs are too large by this
+#: factor while the signal grows by that much from the input to the last hidden layer.
+_TOO_LARGE, _GROWTH = 30.0, 100.0
+#: Calls of a layer in one pass from which it may be a recurrence that the user wrote by hand.
+_MANY_CALLS = 8
 
 
 def check(observation: Observation) -> list[Finding]:
@@ -85,7 +99,48 @@ def _judged(model: ModelRecord, observation: Observation) -> list[Finding]:
             for finding in family.check(part, context):
                 if finding.symptom not in found and not _spurious(finding, model, part):
                     found[finding.symptom] = _worded(finding, window, model, works=works)
+    if works is False and Symptom.EXPLODING_GRADIENTS not in found:
+        found |= {
+            finding.symptom: _worded(finding, _("first steps"), model, works=works)
+            for finding in _grown(model, beginning, observation)
+        }
     return [finding for finding in found.values() if not works or _stays(finding, observation)]
+
+
+def _grown(model: ModelRecord, part: Trace, observation: Observation) -> list[Finding]:
+    """Report a signal that grows on its way forward until the first loss is far too large.
+
+    A few layers that each amplify leave the gradient's first over last small enough to miss.
+    """
+    prior, losses = progress.prior(observation), learning.loss(observation).values
+    rms = np.asarray(measures.activation_rms(part))[:, 0]
+    if prior is None or not len(losses) or len(rms) < 2 or model.input is None:
+        return []
+    entry = math.hypot(model.input.mean, model.input.std)
+    over = losses[0] / prior  # a squared error grows with the square of the outputs
+    over = math.sqrt(over) if observation.labels and not observation.labels.classes else over
+    growth, factor = rms[-1] / entry if entry else math.nan, rms[-1] / rms[0]
+    if not (over >= _TOO_LARGE and growth >= _GROWTH and factor > 1):
+        return []
+    return [
+        Finding(
+            symptom=Symptom.EXPLODING_GRADIENTS,
+            severity=Severity.CRITICAL,
+            layers=tuple(part.layers[place].name for place in part.hidden),
+            evidence={
+                "growth": float(growth),
+                "first_loss": float(losses[0]),
+                "prior_loss": prior,
+            },
+            cause=_(
+                "The signal grows by a factor {growth:.3g} from the input to the last hidden "
+                "layer: the first loss is {loss:.3g}, where a constant answer costs {prior:.3g}. "
+                "The gradient meets the same weights on its way back."
+            ).format(growth=growth, loss=losses[0], prior=prior),
+            fixes=(_("an initialisation that keeps the variance from layer to layer"),),
+            reference="He et al. 2015; Karpathy 2019 (A Recipe for Training)",
+        )
+    ]
 
 
 def _works(observation: Observation) -> bool | None:
@@ -125,8 +180,10 @@ def _spurious(finding: Finding, model: ModelRecord, part: Trace) -> bool:
 
 
 def _by_time(model: ModelRecord) -> bool:
-    """Whether the signal is read by time step: a cell called at each of them."""
-    return model.recurrent and bool(model.trace.by_call.get("output_grad_norm"))
+    """Whether the signal is read by time step: a cell, or a layer, called at each of them."""
+    by_layer = model.trace.by_call.get("output_grad_norm", {})
+    calls = max((values.shape[2] for values in by_layer.values()), default=0)
+    return calls >= (1 if model.recurrent else _MANY_CALLS)
 
 
 def _worded(finding: Finding, window: str, model: ModelRecord, *, works: bool | None) -> Finding:

@@ -359,3 +359,22 @@ def test_long_runs_stay_bounded() -> None:
     assert len(seen.models[0].trace.steps) <= 600
     assert seen.labels is not None
     assert len(seen.labels.batch_counts) == 512
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_a_copy_of_trained_weights_is_not_random(trained: bool) -> None:
+    """`copy.deepcopy` of a body that was trained here, frozen under a new head."""
+    body = nn.Sequential(nn.Linear(6, 12), nn.ReLU())
+    with Session() as session:
+        if trained:
+            loop(nn.Sequential(body, nn.Linear(12, 3)), 5, adam)
+        frozen = copy.deepcopy(body).requires_grad_(False)
+        new = nn.Sequential(frozen, nn.Linear(12, 3))
+        loop(new, 5, lambda parameters: adam(new[1].parameters()))
+    *_others, model = session.observation().models
+    assert {one.name: one.loaded for one in model.parameters} == {
+        "0.0.weight": trained,
+        "0.0.bias": trained,
+        "1.weight": False,
+        "1.bias": False,
+    }

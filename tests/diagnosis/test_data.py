@@ -329,9 +329,9 @@ def test_sorted_targets() -> None:
 # -- labels unrelated to the inputs -----------------------------------------------------------
 
 
-def unseen(accuracy: float, samples: int = 400) -> tuple[Evaluation, ...]:
+def unseen(accuracy: float, samples: int = 400, loss: float = 2.0) -> tuple[Evaluation, ...]:
     return tuple(
-        Evaluation(step=step, samples=samples, accuracy=accuracy, loss=2.0, seen=0.0)
+        Evaluation(step=step, samples=samples, accuracy=accuracy, loss=loss, seen=0.0)
         for step in (25, 50, 75, 100)
     )
 
@@ -342,7 +342,8 @@ def unseen(accuracy: float, samples: int = 400) -> tuple[Evaluation, ...]:
         (0.99, 0.26, 400, True),
         (0.99, 0.45, 400, False),
         (0.99, 0.36, 400, False),  # a skill of 13 %
-        (0.60, 0.26, 400, False),  # not learnt by heart (yet)
+        (0.60, 0.26, 400, True),  # on the way to it: see below
+        (0.30, 0.26, 400, False),
         (0.99, 0.26, 10, False),  # too few to say
     ],
 )
@@ -352,6 +353,15 @@ def test_known_by_heart_and_nothing_else(
     run = classified(dealt([0.25] * 4), train, evaluations=unseen(test, samples))
     findings = data.check(run)
     assert [finding.symptom for finding in findings] == [Symptom.LABEL_NOISE] * found
+
+
+def test_half_learnt_by_heart_counts_while_no_evaluation_beats_a_constant_answer() -> None:
+    """ln 4 = 1.386 is what always saying the shares of four equal classes costs."""
+    for loss, found in ((1.45, True), (1.3, False)):
+        run = classified(dealt([0.25] * 4), 0.60, evaluations=unseen(0.26, loss=loss))
+        assert [f.symptom for f in data.check(run)] == [Symptom.LABEL_NOISE] * found
+    few = classified(dealt([0.25] * 4), 0.60, evaluations=unseen(0.26)[:2])
+    assert data.check(few) == []
 
 
 def test_few_training_samples_are_overfitting_instead() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from nndiag.diagnosis import Context, diagnose, measures, signal
 from nndiag.schema.finding import Finding, Severity, Symptom
 from nndiag.schema.observation import (
+    InputRecord,
     LabelRecord,
     ModelRecord,
     Observation,
@@ -192,3 +193,71 @@ def test_an_explosion_counts_in_a_run_that_recovers_if_it_threw_the_loss(
     )
     found = [f.symptom for f in signal.check(observation)]
     assert found == [Symptom.EXPLODING_GRADIENTS] * loud
+
+
+@pytest.mark.parametrize(
+    ("first", "entry", "growth", "named"),
+    [
+        (200.0, 1.0, 1.4, True),
+        (9.0, 1.0, 1.4, False),  # the first loss is near that of a constant answer
+        (200.0, 400.0, 1.4, False),  # the input itself is that large
+        (200.0, 1.0, 1.05, False),
+    ],
+)
+def test_a_signal_that_grows_forward_is_named_by_the_first_loss(
+    first: float, entry: float, growth: float, named: bool
+) -> None:
+    """The gradient's ratio tells nothing here: the signal of the trace is level."""
+    growing = trace(activation_std=growth ** np.arange(DEPTH))
+    features = np.zeros(8)
+    seen = InputRecord(
+        batches=1,
+        samples=8,
+        shape=(8,),
+        mean=0.0,
+        std=entry,
+        low=-entry,
+        high=entry,
+        feature_means=features,
+        feature_stds=features + entry,
+    )
+    steps = np.arange(1, 61)
+    labels = LabelRecord(classes=10, counts=np.full(10, 6.0), batch_counts=np.zeros((0, 10)))
+    observation = Observation(
+        steps=60,
+        backwards=60,
+        seconds=1.0,
+        models=(ModelRecord(name="net", kind="Sequential", trace=growing, input=seen),),
+        optimizers=(
+            OptimizerRecord(
+                kind="Adam", steps=60, loss=Series(steps=steps, values=np.full(60, first))
+            ),
+        ),
+        labels=labels,
+        accuracy=Series(steps=steps, values=np.full(60, 0.1)),
+    )
+    findings = [f for f in signal.check(observation) if f.symptom is Symptom.EXPLODING_GRADIENTS]
+    assert len(findings) == named
+    if named:
+        assert findings[0].evidence["growth"] == pytest.approx(growth ** (DEPTH - 2))
+
+
+@pytest.mark.parametrize(("calls", "named"), [(30, True), (4, False)])
+def test_a_layer_called_at_every_time_step_is_read_by_time(calls: int, named: bool) -> None:
+    """A recurrence written by hand, with `nn.Linear` and a loop."""
+    by_time = 1.5 ** np.arange(calls - 1, -1, -1.0) * np.ones((1, 3, 1))
+    unrolled = replace(trace(), by_call={"output_grad_norm": {"fc1": by_time}})
+    steps = np.arange(1, 61)
+    observation = Observation(
+        steps=60,
+        backwards=60,
+        seconds=1.0,
+        models=(ModelRecord(name="net", kind="Net", trace=unrolled),),
+        optimizers=(
+            OptimizerRecord(
+                kind="Adam", steps=60, loss=Series(steps=steps, values=np.full(60, 2.3))
+            ),
+        ),
+    )
+    found = [f.symptom for f in signal.check(observation)]
+    assert found == [Symptom.EXPLODING_GRADIENTS] * named
