@@ -238,6 +238,9 @@ def test_a_signal_that_grows_forward_is_named_by_the_first_loss(
     )
     findings = [f for f in signal.check(observation) if f.symptom is Symptom.EXPLODING_GRADIENTS]
     assert len(findings) == named
+    less = {name: column for name, column in growing.columns.items() if "activation" not in name}
+    unseen = replace(observation.models[0], trace=replace(growing, columns=less))
+    assert signal.check(replace(observation, models=(unseen,))) == []
     if named:
         assert findings[0].evidence["growth"] == pytest.approx(growth ** (DEPTH - 2))
 
