@@ -86,7 +86,8 @@ def _finite(trace: Trace, statistic: str) -> list[int]:
     return [
         place
         for place in path(trace, statistic)
-        if np.isfinite(trace.at("activation_std", place)).all()
+        if "activation_std" not in trace.columns
+        or np.isfinite(trace.at("activation_std", place)).all()
     ]
 
 

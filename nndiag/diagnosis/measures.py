@@ -62,7 +62,12 @@ def factor(values: np.ndarray) -> np.ndarray:
 
 
 def activation_rms(trace: Trace, row: int = -1) -> np.ndarray:
-    """Return the root mean square activation of the hidden layers, (L, M)."""
+    """Return the root mean square activation of the hidden layers, (L, M).
+
+    L is 0 where the trace has no moments.
+    """
+    if not {"activation_mean", "activation_std"} <= trace.columns.keys():
+        return np.zeros((0, 1))
     places = path(trace, "activation_std")
     mean = trace.columns["activation_mean"][row, places]
     std = trace.columns["activation_std"][row, places]

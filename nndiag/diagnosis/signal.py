@@ -113,11 +113,8 @@ def _grown(model: ModelRecord, part: Trace, observation: Observation) -> list[Fi
     A few layers that each amplify leave the gradient's first over last small enough to miss.
     """
     prior, losses = progress.prior(observation), learning.loss(observation).values
-    known = {"activation_mean", "activation_std"} <= part.columns.keys()
-    if prior is None or not len(losses) or model.input is None or not known:
-        return []
-    rms = np.asarray(measures.activation_rms(part))[:, 0]
-    if len(rms) < 2:
+    rms = measures.activation_rms(part)[:, 0]
+    if prior is None or not len(losses) or len(rms) < 2 or model.input is None:
         return []
     entry = math.hypot(model.input.mean, model.input.std)
     over = losses[0] / prior  # a squared error grows with the square of the outputs

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 import nndiag
 from nndiag.schema.errors import RunError, UsageError
+from nndiag.schema.trace import STATISTICS
 
 
 def train(model: nn.Module, steps: int = 60, *, clear: bool = True) -> torch.optim.Optimizer:
@@ -145,3 +146,21 @@ def test_the_name_costs_no_torch_until_it_is_used() -> None:
     code = "import nndiag, sys; nndiag.watch if False else None; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("statistic", STATISTICS)
+def test_one_statistic_alone_is_diagnosed_and_shown(statistic: str) -> None:
+    torch.manual_seed(0)
+    hidden = [part for _layer in range(6) for part in (nn.Linear(8, 8), nn.Sigmoid())]
+    model = nn.Sequential(*hidden, nn.Linear(8, 3))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with nndiag.watch(model, optimizer, statistics=[statistic]) as watch:
+        for _step in range(30):
+            optimizer.zero_grad()
+            scores = model(torch.randn(16, 8))
+            nn.functional.cross_entropy(scores, torch.randint(3, (16,))).backward()
+            optimizer.step()
+    diagnosis = watch.diagnosis()
+    assert diagnosis._repr_html_()
+    vanishes = "vanishing-gradients" in json.dumps(diagnosis.to_dict())
+    assert vanishes is (statistic == "output_grad_norm")
