@@ -87,14 +87,16 @@ class Evaluations:
         """Take in the input of an evaluating pass."""
         self._share = float("nan") if x is None else self._seen.share(x)
 
-    def note_loss(self, function: str, scores: Tensor, target: Tensor, loss: Tensor) -> None:
-        """Take in a loss computed with gradients off."""
+    def note_loss(
+        self, function: str, scores: Tensor, target: Tensor, loss: Tensor, *, squashed: bool
+    ) -> None:
+        """Take in a loss computed with gradients off; `squashed` as for `right_answers`."""
         now = self._current(function)
         size = len(target) if target.ndim else 1
         if loss.numel() == 1:
             now.losses.append(loss.detach().reshape(()).double())
             now.sizes.append(size)
-        found = right_answers(function, scores.detach(), target.detach())
+        found = right_answers(function, scores.detach(), target.detach(), squashed=squashed)
         if found is not None:
             now.right.append(found[0])
             now.answered += found[1]

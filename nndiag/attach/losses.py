@@ -91,6 +91,10 @@ class TrainingLosses:
             whole, part = shapes
             way.record = replace(way.record, scores_shape=part, target_shape=whole[1:])
 
+    def squashed(self, function: str) -> bool:
+        """Whether the scores given to this function have been through a sigmoid."""
+        return (function, "sigmoid") in self._ways
+
     def records(self) -> tuple[LossRecord, ...]:
         """Return one record a way, the most used first (waits for the device)."""
         found = [_finished(way) for way in self._ways.values()]
@@ -201,8 +205,14 @@ def _histogram(labels: Tensor, classes: int) -> Tensor:
     return counts.scatter_add_(0, flat.clamp(0, classes - 1), inside.float())
 
 
-def right_answers(function: str, scores: Tensor, target: Tensor) -> tuple[Tensor, int] | None:
-    """Return how many answers are right and how many there are; None for a regression."""
+def right_answers(
+    function: str, scores: Tensor, target: Tensor, *, squashed: bool = False
+) -> tuple[Tensor, int] | None:
+    """Return how many answers are right and how many there are; None for a regression.
+
+    Args:
+        squashed: the scores have been through a sigmoid, whatever the function expects.
+    """
     if function in CLASSIFICATION:
         if target.is_floating_point():
             target = target.argmax(1)
@@ -210,7 +220,7 @@ def right_answers(function: str, scores: Tensor, target: Tensor) -> tuple[Tensor
         right, counted = scores.argmax(axis) == target, target >= 0
         return (right & counted).sum(), target.numel()
     if function in BINARY:
-        limit = 0.0 if function.endswith("logits") else 0.5
+        limit = 0.0 if function.endswith("logits") and not squashed else 0.5
         return ((scores > limit) == (target > 0.5)).sum(), target.numel()
     return None
 

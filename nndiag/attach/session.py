@@ -196,11 +196,13 @@ class Session:
         if self._foreign() or not isinstance(value, Tensor):
             return
         if not (scores.requires_grad and torch.is_grad_enabled()):
-            self._evaluations.note_loss(function, scores, target, value)
+            squashed = self._losses.squashed(function)
+            self._evaluations.note_loss(function, scores, target, value, squashed=squashed)
             return
         self._called_losses += 1
         self._losses.note(function, scores, target)
-        found = right_answers(function, scores.detach(), target.detach())
+        squashed = self._losses.squashed(function)
+        found = right_answers(function, scores.detach(), target.detach(), squashed=squashed)
         if found is not None:
             self._answers.append(found[0] / max(found[1], 1))
 

@@ -378,3 +378,26 @@ def test_a_copy_of_trained_weights_is_not_random(trained: bool) -> None:
         "1.weight": False,
         "1.bias": False,
     }
+
+
+@pytest.mark.parametrize("squashed", [True, False])
+def test_binary_answers_behind_a_sigmoid_are_read_at_one_half(squashed: bool) -> None:
+    torch.manual_seed(0)
+    layers = [nn.Linear(6, 1), nn.Sigmoid()]
+    model = nn.Sequential(*layers[: 2 if squashed else 1])
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
+    rates, last = [], float("nan")
+    with Session() as session:
+        for x, y in batches(30):
+            optimizer.zero_grad()
+            scores, target = model(x)[:, 0], (y > 0).float()
+            rates.append(((scores > 0.5 * squashed) == (target > 0.5)).float().mean().item())
+            F.binary_cross_entropy_with_logits(scores, target).backward()
+            optimizer.step()
+            with torch.no_grad():
+                scores = model(x)[:, 0]
+                F.binary_cross_entropy_with_logits(scores, target)
+                last = ((scores > 0.5 * squashed) == (target > 0.5)).float().mean().item()
+    seen = session.observation()
+    assert seen.accuracy.values == pytest.approx(np.array(rates))
+    assert seen.evaluations[-1].accuracy == pytest.approx(last)
