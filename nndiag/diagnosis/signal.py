@@ -114,14 +114,15 @@ def _grown(model: ModelRecord, part: Trace, observation: Observation) -> list[Fi
     """
     prior, losses = progress.prior(observation), learning.loss(observation).values
     rms = measures.activation_rms(part)[:, 0]
-    if prior is None or not len(losses) or len(rms) < 2 or model.input is None:
+    if not prior or not len(losses) or len(rms) < 2 or model.input is None:
         return []
     entry = math.hypot(model.input.mean, model.input.std)
-    over = losses[0] / prior  # a squared error grows with the square of the outputs
-    over = math.sqrt(over) if observation.labels and not observation.labels.classes else over
-    growth, factor = rms[-1] / entry if entry else math.nan, rms[-1] / rms[0]
-    if not (over >= _TOO_LARGE and growth >= _GROWTH and factor > 1):
+    squared = observation.labels is not None and not observation.labels.classes
+    # A squared error grows with the square of the outputs.
+    too_large = losses[0] >= prior * (_TOO_LARGE**2 if squared else _TOO_LARGE)
+    if not (too_large and entry > 0 and rms[-1] >= _GROWTH * entry and rms[-1] > rms[0]):
         return []
+    growth = rms[-1] / entry
     return [
         Finding(
             symptom=Symptom.EXPLODING_GRADIENTS,

@@ -202,6 +202,8 @@ def test_an_explosion_counts_in_a_run_that_recovers_if_it_threw_the_loss(
         (9.0, 1.0, 1.4, False),  # the first loss is near that of a constant answer
         (200.0, 400.0, 1.4, False),  # the input itself is that large
         (200.0, 1.0, 1.05, False),
+        (math.nan, 1.0, 1.4, False),
+        (200.0, 0.0, 1.4, False),  # nothing to compare with
     ],
 )
 def test_a_signal_that_grows_forward_is_named_by_the_first_loss(
