@@ -37,6 +37,18 @@ Optimizers = Annotated[
 Steps = Annotated[int, typer.Option(help=_("Optimizer steps of every training."))]
 BatchSize = Annotated[int, typer.Option(help=_("Samples of a batch."))]
 Seeds = Annotated[int, typer.Option(help=_("Trainings of each candidate at its best rate."))]
+FixSeeds = Annotated[
+    int | None,
+    typer.Option(
+        help=_("Trainings of each candidate at its best rate (default 5; recurrent nets 16).")
+    ),
+]
+GridSeeds = Annotated[
+    int | None,
+    typer.Option(
+        help=_("Seeds that choose the learning rate (default 1; recurrent nets 2), of --seeds.")
+    ),
+]
 TargetAccuracy = Annotated[
     float, typer.Option(help=_("Validation accuracy that counts as success, 0 to 1."))
 ]
@@ -195,18 +207,8 @@ def compare_fixes(
         int | None, typer.Option(help=_("Samples of a batch (default 64; recurrent nets 32)."))
     ] = None,
     rates: Annotated[int, typer.Option(help=_("Learning rates tried for each fix."))] = 4,
-    seeds: Annotated[
-        int | None,
-        typer.Option(
-            help=_("Trainings of each candidate at its best rate (default 5; recurrent nets 16).")
-        ),
-    ] = None,
-    grid_seeds: Annotated[
-        int | None,
-        typer.Option(
-            help=_("Seeds that choose the learning rate (default 1; recurrent nets 2), of --seeds.")
-        ),
-    ] = None,
+    seeds: FixSeeds = None,
+    grid_seeds: GridSeeds = None,
     target_accuracy: TargetAccuracy = 0.9,
     data: options.DataName = "digits",
     data_root: options.DataRoot = None,
@@ -237,8 +239,7 @@ def compare_fixes(
         else network_spec(net, depth, width, act, init, norm, usual_width=64)
     )
     usual = ("momentum",) if network.recurrent else ("sgd", "momentum", "adam")
-    usual_seeds, usual_choosing = (16, 2) if network.recurrent else (5, 1)
-    trainings = usual_seeds if seeds is None else seeds
+    trainings, choosing = _seeds(network, seeds, grid_seeds)
     spec = CompareFixesSpec(
         problem=name,
         network=network,
@@ -248,7 +249,7 @@ def compare_fixes(
         batch_size=batch_size if batch_size is not None else (32 if network.recurrent else 64),
         rates=rates,
         seeds=trainings,
-        grid_seeds=min(usual_choosing, trainings) if grid_seeds is None else grid_seeds,
+        grid_seeds=choosing,
         seed=seed,
         target=target_accuracy,
         device=device,
@@ -262,6 +263,13 @@ def compare_fixes(
         result = experiment.run(spec, watch=shown)
     code = outputs.deliver(result, comparisons.compare_fixes(result))
     return INTERRUPTED_EXIT if result.result["interrupted"] else code
+
+
+def _seeds(network: NetworkSpec, seeds: int | None, choosing: int | None) -> tuple[int, int]:
+    """Return the seeds of a trial, and how many choose its rate: recurrent nets differ more."""
+    usual, few = (16, 2) if network.recurrent else (5, 1)
+    count = usual if seeds is None else seeds
+    return count, min(few, count) if choosing is None else choosing
 
 
 def _names(text: str | None, usual: tuple[str, ...]) -> tuple[str, ...]:
