@@ -31,11 +31,12 @@ from nndiag.datasets.splits import Splits
 from nndiag.experiments import compare_optimizers
 from nndiag.schema.spec import DataSpec, NetworkSpec, OptimizerSpec
 from nndiag.schema.spec_compare import CompareOptimizersSpec
+from nndiag.training.initial import random_network
 from nndiag.training.members import Member, Settings, TensorData
 from nndiag.training.population import train
 from nndiag.training.short import batches
 from nndiag.training.tuning import rate_grid
-from nndiag.zoo import activations, initialisations, networks, optimizers
+from nndiag.zoo import optimizers
 
 TRAINING = 300
 #: Seconds that one plain training is given, which decides the steps; trainings of the loop timed.
@@ -77,14 +78,7 @@ def digits() -> Splits:
 
 
 def drawn(spec: NetworkSpec, seed: int) -> nn.Module:
-    model = networks.build(spec, digits().input_shape, len(digits().classes))
-    initialisations.initialise(
-        model,
-        initialisations.parse(spec.init),
-        activations.parse(spec.act),
-        generator=torch.Generator().manual_seed(seed),
-    )
-    return model
+    return random_network(spec, digits().input_shape, seed, classes=len(digits().classes))
 
 
 def network(cell: Cell) -> NetworkSpec:

@@ -206,7 +206,7 @@ def _histogram(labels: Tensor, classes: int) -> Tensor:
 
 
 def right_answers(
-    function: str, scores: Tensor, target: Tensor, *, squashed: bool = False
+    function: str, scores: Tensor, target: Tensor, *, squashed: bool
 ) -> tuple[Tensor, int] | None:
     """Return how many answers are right and how many there are; None for a regression.
 

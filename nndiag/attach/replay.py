@@ -172,4 +172,4 @@ def own_checkpoints() -> Iterator[None]:
 
 if __name__ == "__main__":
     main(sys.argv[1])
-    gc.freeze()  # no last search for garbage: it would take a third of a second a run
+    gc.freeze()  # no last search for garbage: it would take half a second a run

@@ -195,13 +195,14 @@ class Session:
     def _loss_called(self, function: str, scores: Tensor, target: Tensor, value: Any) -> None:
         if self._foreign() or not isinstance(value, Tensor):
             return
-        if not (scores.requires_grad and torch.is_grad_enabled()):
-            squashed = self._losses.squashed(function)
+        training = scores.requires_grad and torch.is_grad_enabled()
+        if training:
+            self._called_losses += 1
+            self._losses.note(function, scores, target)
+        squashed = self._losses.squashed(function)
+        if not training:
             self._evaluations.note_loss(function, scores, target, value, squashed=squashed)
             return
-        self._called_losses += 1
-        self._losses.note(function, scores, target)
-        squashed = self._losses.squashed(function)
         found = right_answers(function, scores.detach(), target.detach(), squashed=squashed)
         if found is not None:
             self._answers.append(found[0] / max(found[1], 1))

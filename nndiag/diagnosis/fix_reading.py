@@ -6,11 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nndiag.diagnosis.rate_range import NEAR, decades
 from nndiag.locales import _
 
 Row = Mapping[str, Any]
-#: Accuracy that is as good as the best.
-_NEAR = 0.02
 
 
 def reading(rows: Sequence[Row], target: float) -> list[str]:
@@ -159,7 +158,7 @@ def _clipping(rows: Sequence[Row]) -> list[str]:
 
 def _at_alike_rates(row: Row, clipped: Row) -> str:
     """Compare both at the best rate of the clipped one, and over all rates."""
-    lr, bar = clipped["best_lr"], max(one["validation_accuracy"] for one in row["rates"]) - _NEAR
+    lr, bar = clipped["best_lr"], max(one["validation_accuracy"] for one in row["rates"]) - NEAR
     return _(
         "Both at the rate {rate:.2g}: validation accuracy {before} as it is, {after} clipped. The "
         "range of rates that come within two points of the best without clipping: {narrow:.1f} "
@@ -180,12 +179,6 @@ def _at(row: Row, lr: float) -> str:
 
 
 def _decades(row: Row, bar: float) -> float:
-    """Return the width of the range of rates whose validation accuracy reaches the bar."""
-    places = [math.log10(one["lr"]) for one in row["rates"]]
-    near = [
-        place
-        for place, one in zip(places, row["rates"], strict=True)
-        if one["validation_accuracy"] >= bar
-    ]
-    step = places[1] - places[0] if len(places) > 1 else 0.0
-    return max(near) - min(near) + step if near else 0.0
+    rates = row["rates"]
+    scores = [one["validation_accuracy"] for one in rates]
+    return decades([one["lr"] for one in rates], scores, bar)

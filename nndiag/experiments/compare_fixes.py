@@ -13,6 +13,7 @@ from nndiag import __version__, datasets
 from nndiag.datasets.splits import Splits
 from nndiag.diagnosis import measures
 from nndiag.diagnosis.fix_reading import reading
+from nndiag.diagnosis.rate_range import NEAR, decades
 from nndiag.diagnosis.rows import over_members
 from nndiag.locales import _
 from nndiag.remedies.fixes import Fix, fixes
@@ -38,7 +39,6 @@ from nndiag.zoo import optimizers
 
 _INITIAL_SEEDS = 3
 _SIGNIFICANT = 0.05
-_NEAR = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,6 +208,8 @@ def _rows(
         record, best = one.trainings.record, one.best
         reached = record.steps_to_target[best]
         p_value = adjusted.get(id(one), 1.0)
+        rates = one.trainings.tried
+        scores = [one.trainings.score(rate)[0] for rate in rates]
         gain = float(one.gains(baselines[one.optimizer]).mean())
         rows.append(
             {
@@ -222,10 +224,10 @@ def _rows(
                 "diverged": int(record.diverged.sum()),
                 "seconds": float(record.seconds[best].mean()),
                 "p_value": p_value,
-                "usable_decades": _usable(one.trainings),
+                "usable_decades": decades(rates, scores, max(scores) - NEAR),
                 "rates": [
-                    {"lr": rate, "validation_accuracy": one.trainings.score(rate)[0]}
-                    for rate in one.trainings.tried
+                    {"lr": rate, "validation_accuracy": score}
+                    for rate, score in zip(rates, scores, strict=True)
                 ],
                 "verdict": _verdict(one, p_value, gain, spec.target),
             }
@@ -241,15 +243,6 @@ def _verdict(one: _Tried, p_value: float, gain: float, target: float) -> str:
     if gain < 0:
         return "harms"
     return "cures" if one.accuracy.mean() >= target else "helps"
-
-
-def _usable(trainings: Trainings) -> float:
-    """Return the width, in decades, of the rates whose accuracy is near the best one tried."""
-    rates = np.array(trainings.tried)
-    scores = np.array([trainings.score(rate)[0] for rate in rates])
-    near = np.log10(rates[scores >= scores.max() - _NEAR])
-    step = np.log10(rates[1] / rates[0]) if len(rates) > 1 else 0.0
-    return float(near.max() - near.min() + step)
 
 
 def _norms(tried: Sequence[_Tried]) -> list[dict[str, Any]]:

@@ -197,7 +197,7 @@ def _decades(trainings: Trainings) -> float:
 
     The stretch around the best rate, measured between the grid's midpoints.
     """
-    rates = sorted(set(trainings.rates.tolist()))
+    rates = trainings.tried
     scores = [trainings.score(rate)[0] for rate in rates]
     best = int(np.argmax(scores))
     low = high = best
@@ -238,7 +238,7 @@ def _curve(one: _Tuned) -> dict[str, Any]:
 
 
 def _sensitivity(one: _Tuned) -> dict[str, Any]:
-    rates = sorted(set(one.trainings.rates.tolist()))
+    rates = one.trainings.tried
     accuracy: list[Interval] = [
         interval(one.trainings.record.val_accuracy[-1, one.trainings.at(rate)]) for rate in rates
     ]

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from nndiag.datasets.splits import Splits
+from nndiag.diagnosis.rate_range import NEAR, decades
 from nndiag.locales import _
 from nndiag.schema.progress import Watch
 from nndiag.schema.result import Interval, interval
@@ -29,8 +30,6 @@ from nndiag.training.population import Progress, first_at
 from nndiag.training.variants import Variant
 
 _LEVEL = 0.05
-#: As good as the best for the range of usable rates: within two points of accuracy.
-_NEAR = 0.02
 #: Points of a curve that is shown.
 _POINTS = 200
 
@@ -293,10 +292,8 @@ def _usable_decades(one: Tuned) -> float | None:
     found = _sensitivity(one)
     if len(found["rates"]) < 2:
         return None
-    rates = np.log10(found["rates"])
-    scores = np.array([number.mean for number in found["val_accuracy"]])
-    near = rates[scores >= scores.max() - _NEAR]
-    return float(near.max() - near.min() + (rates[1] - rates[0]))
+    scores = [number.mean for number in found["val_accuracy"]]
+    return decades(found["rates"], scores, max(scores) - NEAR)
 
 
 def summary(

@@ -25,13 +25,9 @@ def networks_by_seed(
     The weights of seed s are drawn from a generator seeded with s, the batch from another.
     """
     model = networks.build(spec, splits.input_shape, len(splits.classes)).to(device)
-    init, act = initialisations.parse(spec.init), activations.parse(spec.act)
     for seed in seeds:
         x, y = first_batch(splits, batch_size, seed, device)
-        generator = torch.Generator().manual_seed(seed)
-        initialisations.initialise(
-            model, init, act, generator=generator, bias_std=spec.bias_std, batch=x
-        )
+        _draw(model, spec, seed, x)
         yield seed, model, x, y
 
 
@@ -52,6 +48,12 @@ def random_network(
         batch: (B, *input_shape) inputs on the device, for an initialisation that needs them.
     """
     model = networks.build(spec, input_shape, classes).to(device, dtype)
+    _draw(model, spec, seed, batch)
+    return model
+
+
+def _draw(model: nn.Module, spec: NetworkSpec, seed: int, batch: Tensor | None) -> None:
+    """Draw the weights from a seed, in place."""
     initialisations.initialise(
         model,
         initialisations.parse(spec.init),
@@ -60,7 +62,6 @@ def random_network(
         bias_std=spec.bias_std,
         batch=batch,
     )
-    return model
 
 
 def network_for(

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from nndiag.probe.probe import Probe
 from nndiag.schema.spec import NetworkSpec
 from nndiag.schema.trace import Trace
-from nndiag.zoo import activations, initialisations, networks
+from nndiag.training.initial import random_network
+from nndiag.zoo import activations
 
 LAYERS = (nn.Linear, nn.Conv2d)
 
@@ -114,14 +115,7 @@ def compare(model: nn.Module, trace: Trace, x: Tensor, y: Tensor) -> Reference:
 
 def build(seed: int = 0, **fields: object) -> nn.Module:
     spec = NetworkSpec(**fields)  # type: ignore[arg-type]
-    model = networks.build(spec, (1, 8, 8), 10)
-    initialisations.initialise(
-        model,
-        initialisations.parse(spec.init),
-        activations.parse(spec.act),
-        generator=torch.Generator().manual_seed(seed),
-    )
-    return model
+    return random_network(spec, (1, 8, 8), seed)
 
 
 @pytest.fixture
