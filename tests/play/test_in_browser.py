@@ -74,7 +74,7 @@ def said(page: Any, text: str) -> None:
 def test_it_trains_pauses_steps_and_resets(page: Any) -> None:
     said(page, r"^step 0;")
     page.get_by_test_id("run").click()
-    said(page, r"^step [1-9]\d;")
+    said(page, r"^step [1-9]\d+;")  # a fast machine passes 99 between two looks
     page.get_by_test_id("run").click()
     page.get_by_test_id("run").filter(has_text="Run").wait_for(timeout=LONG)
     page.get_by_test_id("reset").click()
