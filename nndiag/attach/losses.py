@@ -199,10 +199,9 @@ def _labels(function: str, target: Tensor, classes: int | None) -> tuple[Tensor,
 
 def _histogram(labels: Tensor, classes: int) -> Tensor:
     """Return (C,) counts without waiting for the device; labels outside 0..C-1 do not count."""
-    flat = labels.reshape(-1)
-    inside = (flat >= 0) & (flat < classes)
-    counts = torch.zeros(classes, device=flat.device)
-    return counts.scatter_add_(0, flat.clamp(0, classes - 1), inside.float())
+    places = labels.reshape(-1).clamp(-1, classes).add_(1)
+    counts = torch.zeros(classes + 2, device=labels.device)
+    return counts.scatter_add_(0, places, counts.new_ones(()).expand(len(places)))[1:-1]
 
 
 def right_answers(

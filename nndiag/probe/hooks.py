@@ -298,6 +298,8 @@ class Taps:
             current.repeat("off")
         else:
             self._note_share("off", flat, layer, current, call, values)
+        if layer.all_live:
+            return
         if not tails.flat:
             current.add(Key("alive", layer.position), ONE)
             return

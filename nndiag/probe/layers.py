@@ -26,6 +26,7 @@ class Layer:
         position: its place among the layers that ran, by the first recorded call; -1 until then.
         rank: its place in the order of first execution, recorded or not.
         live: (U,) whether a unit had a non-zero slope in this window and in the one before.
+        all_live: each unit had one in this window: there is nothing to look for until the next.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Layer:
     calls: int = 0
     output_size: int = 0
     live: list[Tensor | None] = field(default_factory=lambda: [None, None])
+    all_live: bool = False
 
     @property
     def rows_a_unit(self) -> int:

@@ -12,7 +12,7 @@ from torch.utils.hooks import RemovableHandle
 
 from nndiag.locales import _
 from nndiag.probe import statistics as st
-from nndiag.probe.buffer import Buffer, Key
+from nndiag.probe.buffer import ONE, Buffer, Key
 from nndiag.probe.history import History
 from nndiag.probe.hooks import Taps
 from nndiag.probe.layers import Layer, find_layers
@@ -46,8 +46,8 @@ class Probe:
         exact: take all statistics from every entry and all norms in float64. Otherwise activation
             statistics, and updates of weights, of more than 262,144 entries come from 32,768 or
             more entries spread evenly (standard error of a fraction: at most 0.28 percentage
-            points), and norms are float32 where their size allows; gradient norms and dead units
-            always use every entry.
+            points; updates in runs of 16 neighbours), and norms are float32 where their size
+            allows; gradient norms and dead units always use every entry.
         statistics: names to record (`nndiag.schema.trace.STATISTICS`), None for all.
         capacity: rows kept; see `History`.
         window: a unit is dead that was off in so many recorded steps at least, twice as many at
@@ -219,7 +219,7 @@ class Probe:
         self._buffer.append(self._step, row.samples, row.entries)
         if self._step // self._every % self._window == self._window - 1:
             for layer in self._taps.order:
-                layer.live = [None, layer.live[0]]
+                layer.live, layer.all_live = [None, layer.live[0]], False
 
     def _note_number(self, kind: str, number: Tensor, row: Pass) -> None:
         slot = row.slot(Key(kind, -1), number.device, st.wide(number))
@@ -250,11 +250,17 @@ class Probe:
             layer.live[0] = known | alive if known is not None and fits else alive
 
     def _note_dead(self, layer: Layer, row: Pass) -> None:
+        if layer.all_live:
+            row.add(Key("alive", layer.position), ONE)
+            return
         now, before = layer.live
         assert now is not None
         seen = now | before if before is not None and before.shape == now.shape else now
         key = Key("alive", layer.position, 0, seen.numel())
         st.total(seen, row.slot(key, seen.device, torch.float32))
+        place = self._step // self._every % self._window
+        if not place & (place + 1):  # the first, the second, the fourth, ... of the window
+            layer.all_live = st.all_on_host(now)
 
     # -- reading ------------------------------------------------------------------------------
 

@@ -20,6 +20,8 @@ from nndiag.theory.saturation import Tails
 SAMPLE = 32_768
 #: A smaller sub-sample saves no time: reading each second entry costs as much as reading all.
 _LEAST_STRIDE = 8
+#: float32 entries of a cache line.
+_RUN = 16
 #: From here on summing over positions first is the faster way to reduce a map to its channels.
 _MANY_POSITIONS = 64
 
@@ -61,6 +63,24 @@ def sample(tensor: Tensor) -> Tensor:
     return tensor.reshape(-1)[::step] if step > 1 else tensor
 
 
+def sample_runs(tensor: Tensor) -> Tensor:
+    """Return about `SAMPLE` entries of a large tensor as (runs, 16), or all of a small one.
+
+    Runs of neighbours, spread evenly: of memory that is not in a cache, one entry costs as much as
+    its whole line. Neighbours are alike in an activation, hence `sample` there; the square of a
+    weight's change differs from entry to entry.
+    """
+    step = stride(tensor.shape)
+    if step == 1:
+        return tensor
+    if tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last):
+        tensor = tensor.permute(0, 2, 3, 1)
+    flat = tensor.reshape(-1)
+    apart = step * _RUN
+    runs = (len(flat) - _RUN) // apart + 1
+    return flat.as_strided((runs, _RUN), (apart, 1), flat.storage_offset())
+
+
 @functools.lru_cache(maxsize=4096)
 def stride(shape: tuple[int, ...]) -> int:
     """Return the distance between two sampled entries of a tensor, 1 for all entries."""
@@ -95,6 +115,11 @@ def alive(values: Tensor, unit_axis: int, tails: Tails) -> Tensor:
         return _extreme(values, unit_axis, largest=False) < tails.flat_high
     inside = (values > tails.flat_low) & (values < tails.flat_high)
     return inside.movedim(unit_axis, 0).flatten(1).any(1)
+
+
+def all_on_host(flags: Tensor) -> bool:
+    """Return whether all are true; False, unseen, where that would be waiting for a device."""
+    return flags.device.type == "cpu" and bool(flags.all())
 
 
 def _extreme(values: Tensor, unit_axis: int, *, largest: bool) -> Tensor:

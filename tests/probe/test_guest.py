@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 from torch.overrides import TorchFunctionMode
 
+from nndiag.probe import statistics
 from nndiag.probe.probe import Probe
 from nndiag.schema.errors import RunError
 
@@ -110,7 +111,9 @@ class NoSync(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def test_no_wait_for_the_device_inside_a_step() -> None:
+def test_no_wait_for_the_device_inside_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not statistics.all_on_host(torch.ones(3, device="meta") > 0)  # a wait: it does not look
+    monkeypatch.setattr(statistics, "all_on_host", lambda flags: False)  # as on a device
     model = mlp()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, foreach=False)
     with Probe(model, optimizer) as probe:

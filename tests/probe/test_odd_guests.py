@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from nndiag.probe import statistics
 from nndiag.probe.probe import Probe
 from nndiag.schema.errors import NndiagError
 
@@ -112,6 +113,7 @@ class NoWaiting(TorchDispatchMode):
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_no_host_sync_inside_a_step(odd: Any, exact: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics, "all_on_host", lambda flags: False)  # as on a device
     with Probe(odd.model, exact=exact) as probe:
         train(odd, 1, probe)  # the first pass learns about the activations
         for name in ("item", "tolist", "cpu", "numpy", "__bool__", "__float__", "__int__"):

@@ -155,3 +155,45 @@ def test_a_unit_that_dies_counts_as_dead_when_its_window_has_passed() -> None:
                     model[0].bias[1] = -5.0  # dies after the first look
         found[window] = probe.trace.columns["dead_fraction"][:, 0, 0].tolist()
     assert found == {1: [0.0, 0.0, 0.5], 16: [0.0, 0.0, 0.0]}
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_units_known_to_be_alive_need_no_second_look(
+    monkeypatch: pytest.MonkeyPatch, every: int
+) -> None:
+    """The share of dead units by step is what looking at every unit in every pass gives."""
+
+    def dead() -> np.ndarray:
+        torch.manual_seed(3)
+        model = nn.Sequential(nn.Linear(5, 40), nn.ReLU(), nn.Linear(40, 9), nn.ReLU6())
+        optimizer = torch.optim.SGD(model.parameters(), lr=1.5)
+        with Probe(model, optimizer, every=every, window=8) as probe:
+            for step in range(40 * every):
+                optimizer.zero_grad()
+                for _part in range(1 + step % 2):  # some steps accumulate two passes
+                    model(torch.randn(3, 5)).square().mean().backward()
+                optimizer.step()
+        return probe.trace.columns["dead_fraction"][:, :, 0]
+
+    found = dead()
+    monkeypatch.setattr(statistics, "all_on_host", lambda flags: False)
+    assert np.array_equal(found, dead())
+    assert 0 < np.count_nonzero(found) < found.size
+
+
+def test_runs_of_neighbours_give_the_norm_of_the_whole() -> None:
+    torch.manual_seed(0)
+    for shape in [(1024, 1024), (512, 512, 3, 3), (3_000_001,)]:
+        tensor = torch.randn(shape)
+        for same in (tensor, tensor.contiguous(memory_format=_layout_of(tensor))):
+            part = statistics.sample_runs(same)
+            assert statistics.SAMPLE * 0.99 < part.numel() < same.numel() / 4
+            assert part.untyped_storage().data_ptr() == same.untyped_storage().data_ptr()
+            estimate = float(part.norm()) * math.sqrt(same.numel() / part.numel())
+            assert estimate == pytest.approx(float(same.norm()), rel=0.02)
+    small = torch.randn(300, 300)
+    assert statistics.sample_runs(small) is small
+
+
+def _layout_of(tensor: torch.Tensor) -> torch.memory_format:
+    return torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
