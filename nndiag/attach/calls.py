@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -43,7 +43,7 @@ class Calls:
     ) -> None:
         self._make, self._foreign, self._passing = make, foreign, passing
         self._first_args = first_args
-        self._open = only is None
+        self.open = only is None
         self._stack: list[nn.Module] = []
         self._parents: weakref.WeakKeyDictionary[nn.Module, weakref.ref[nn.Module]] = (
             weakref.WeakKeyDictionary()
@@ -114,12 +114,18 @@ class Calls:
 
     # -- models -------------------------------------------------------------------------------
 
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Yield the parameters of all models, and of layers that none of them lists."""
+        strays = [module for _name, module in self.stray.values()]
+        for model in [*(watch.model for watch in self.models), *strays]:
+            yield from model.parameters()
+
     def watch_of(self, module: nn.Module) -> ModelWatch | None:
         """Return the watch of the model that the module is, or is inside."""
         return next((watch for watch in self.models if watch.owns(module)), None)
 
     def _new(self, module: nn.Module) -> ModelWatch | None:
-        if not self._open:
+        if not self.open:
             return None
         model = module if any(True for _child in module.children()) else self._whole(module)
         if not any(True for _parameter in model.parameters()):
@@ -128,7 +134,15 @@ class Calls:
         for watch in parts:
             watch.close()
             self.models.remove(watch)
-        watch = self._make(model, bool(parts))
+        return self.add(model, late=bool(parts))
+
+    def add(self, model: nn.Module, *, late: bool = False) -> ModelWatch:
+        """Watch a model from now on.
+
+        Args:
+            late: a pass of its parts is under way.
+        """
+        watch = self._make(model, late)
         watch.open()
         self.models.append(watch)
         return watch

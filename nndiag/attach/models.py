@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 from torch.utils.hooks import RemovableHandle
 
+from nndiag.attach.by_hand import Tensors
 from nndiag.attach.inputs import InputWatch, first_float
 from nndiag.attach.recurrence import TimeProfiles
 from nndiag.probe.layers import batch_size, find_layers, first_tensor
@@ -68,6 +69,8 @@ class ModelWatch:
         self._waiting: list[tuple[int, Tensor]] = []
         self._handles: list[RemovableHandle] = []
         self._late = late
+        # No call of it is ever seen: a step tells that it was trained.
+        self._bare = isinstance(model, Tensors) and self.probe is not None
 
     def open(self) -> None:
         """Put the hooks on."""
@@ -186,12 +189,20 @@ class ModelWatch:
 
     def after_step(self, held: Collection[int], *, ends: bool) -> None:
         """Take in a finished step."""
+        self._passes["training"] += self._bare
         if self.probe is not None:
             self.probe.after_update(held, ends=ends)
+
+    def look_at_weights(self) -> None:
+        """Look at gradients and weights after a backward pass, before the script moves them."""
+        self._look_at_gradients(())
+        if self.probe is not None:
+            self.probe.look_at_weights()
 
     def end_step(self, held: Collection[int]) -> None:
         """Take in a step whose beginning was not seen: made by hand, or by a first closure."""
         self._held.update(held)
+        self._passes["training"] += self._bare
         self._look_at_gradients(held)
         if self.probe is not None:
             self.probe.step()

@@ -8,20 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nndiag.attach.by_hand import ByHand
 from nndiag.attach.series import Recorder, on_host
-from nndiag.schema.observation import ClipRecord, OptimizerRecord, Series
+from nndiag.schema.observation import BY_HAND, ClipRecord, OptimizerRecord, Series
 
 _MOST_CLIPS = 4096
 #: Parameters whose gradients are looked at before a backward pass: clearing spares none.
 _LOOKED_AT = 3
 _HOST_LOOKS = 64  # times that a device is waited for to see whether a gradient was set to zero
-
-
-class ByHand:
-    """Stands for updates that no torch optimizer makes."""
-
-    def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
-        self.param_groups: list[dict[str, Any]] = [{"params": list(parameters), "lr": float("nan")}]
 
 
 class OptimizerWatch:
@@ -42,6 +36,11 @@ class OptimizerWatch:
         self._clips: list[tuple[str, float, Tensor]] = []
         self._clip_calls = 0
         self.schedulers: dict[str, int] = {}
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether it stands for updates that no torch optimizer makes."""
+        return isinstance(self.optimizer, ByHand)
 
     @property
     def parameters(self) -> list[nn.Parameter]:
@@ -90,7 +89,8 @@ class OptimizerWatch:
             self._leftover += 1
         if backwards == self.backwards_seen:
             self._unbacked += 1
-        self._empty += not self._fresh or all(p.grad is None for p in self.parameters)
+        if not self.by_hand:  # a script may drop its gradients before its step is seen
+            self._empty += not self._fresh or all(p.grad is None for p in self.parameters)
         self.backwards_seen = backwards
         self.last_step = step
         self.steps += 1
@@ -110,20 +110,22 @@ class OptimizerWatch:
         known: set[int],
         gradient_norm: Series,
         update_ratio: Series,
+        rate: Series,
     ) -> OptimizerRecord:
         """Return what was seen (waits for the device).
 
         Args:
             models: names of the models whose parameters it holds.
             known: ids of the parameters of all models seen.
+            rate: as measured, for updates by hand.
         """
         parameters = self.parameters
         return OptimizerRecord(
-            kind=type(self.optimizer).__name__,
+            kind=BY_HAND if self.by_hand else type(self.optimizer).__name__,
             steps=self.steps,
             models=tuple(models),
             options=_options(self.optimizer.param_groups[0]),
-            lr=self._rates.series(),
+            lr=rate if self.by_hand else self._rates.series(),
             loss=self.losses.series(),
             gradient_norm=gradient_norm,
             update_ratio=update_ratio,

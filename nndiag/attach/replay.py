@@ -37,6 +37,7 @@ class Job:
     Attributes:
         names: changes, joined by commas; empty for the control.
         layers: of the models as a first run saw them.
+        by_hand: the script moves its weights itself.
         result: file to write.
     """
 
@@ -48,6 +49,7 @@ class Job:
     seed: int = 0
     names: str = ""
     layers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    by_hand: bool = False
 
 
 def main(path: str) -> None:
@@ -58,6 +60,7 @@ def main(path: str) -> None:
     with contextlib.ExitStack() as stack:
         stack.enter_context(own_checkpoints())
         for intervention in interventions:
+            intervention.by_hand = job.by_hand
             stack.enter_context(intervention.active())
         outcome = observe(
             job.target,
@@ -124,9 +127,9 @@ def _last_evaluation(observation: Observation) -> tuple[float, float]:
 
 
 def _grad_ratio(observation: Observation) -> float:
-    """Return `grad_ratio` of the first trained model at its last recorded step."""
+    """Return `grad_ratio` of the first trained model at its last recorded step; NaN if unseen."""
     for model in observation.models:
-        if model.training_passes and len(model.trace.steps):
+        if model.training_passes and "output_grad_norm" in model.trace.columns:
             signal = measures.signal(model.trace)
             if signal.size:
                 ratio = measures.end_to_end(signal, measures.floor_of(model.trace))

@@ -20,14 +20,15 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from nndiag.attach import losses as loss_calls
+from nndiag.attach.by_hand import ByHand, HandUpdates, Tensors, leaves_of
 from nndiag.attach.calls import Calls
 from nndiag.attach.evaluation import Evaluations
 from nndiag.attach.intervening import Intervening
 from nndiag.attach.losses import TrainingLosses, right_answers
 from nndiag.attach.models import ModelWatch, stray_record
-from nndiag.attach.optimizers import ByHand, OptimizerWatch
+from nndiag.attach.optimizers import OptimizerWatch
 from nndiag.attach.patches import Patches
-from nndiag.attach.run_series import gradient_norm, update_ratio
+from nndiag.attach.run_series import applied_rate, gradient_norm, update_ratio
 from nndiag.attach.series import Recorder
 from nndiag.attach.steps import Steps
 from nndiag.schema.observation import ErrorRecord, ModelRecord, Observation, OptimizerRecord
@@ -70,11 +71,19 @@ class Session:
         self._patches = Patches()
         self._handles: list[RemovableHandle] = []
         self._steps = Steps(
-            lambda: self._calls.models, self._foreign, interventions, self._step_ended, optimizers
+            lambda: self._calls.models,
+            self._foreign,
+            interventions,
+            self._step_begins,
+            self._step_ended,
+            optimizers,
         )
         only = None if only is None else list(only)
         self._calls = Calls(self._new_watch, self._foreign, self._passing, only, self._change_first)
-        self._by_hand = ByHand([p for model in only or () for p in model.parameters()])
+        self._by_hand = ByHand(p for model in only or () for p in model.parameters())
+        self._hand_updates = HandUpdates()
+        self._leaves: list[Tensor] = []
+        self._moving: list[Tensor] = []
         self._loaded: set[int] = set()
         self._losses = TrainingLosses()
         self._accuracy = Recorder()
@@ -153,6 +162,7 @@ class Session:
         return self._change_input(model, args, {})[0] if self._interventions else None
 
     def _passing(self, x: Tensor | None, grad: bool, training: bool) -> None:
+        self._see_hand_update()
         if not grad:
             self._evaluations.met(x)
         elif x is not None and training:
@@ -214,11 +224,20 @@ class Session:
                 for root in roots:
                     if isinstance(root, Tensor) and root.numel() == 1:
                         self._before_backward(root)
-            return original(tensors, *args, **kwargs)
+            result = original(tensors, *args, **kwargs)
+            if self._leaves and not self._foreign():
+                self._after_backward()
+            return result
 
         return backward
 
     def _before_backward(self, root: Tensor) -> None:
+        self._see_hand_update()
+        leaves = leaves_of(root) if self._calls.open and self._steps.all_by_hand else []
+        if self._hand_updates.replaced(leaves):  # `w = (w - lr * w.grad).detach()...`
+            self._count_hand_update()
+        self._leaves = leaves
+        self._by_hand.hold(leaves or self._by_hand.param_groups[0]["params"])
         self._steps.before_backward()
         for intervention in self._interventions:
             intervention.on_backward(root)
@@ -245,6 +264,37 @@ class Session:
         return known[1] if known is not None and known[0]() is root else root
 
     # -- steps --------------------------------------------------------------------------------
+
+    def _step_begins(self, optimizer: OptimizerWatch) -> None:
+        """Take in weights of no module that an optimizer is about to move for the first time."""
+        self._hand_updates.forget()
+        self._adopt([p for p in optimizer.parameters if p.grad is not None])
+
+    def _adopt(self, moving: Sequence[Tensor]) -> None:
+        known = {id(parameter) for parameter in self._calls.parameters()}
+        bare = [tensor for tensor in moving if id(tensor) not in known]
+        if bare and self._calls.open:
+            self._calls.add(Tensors(bare))
+
+    def _after_backward(self) -> None:
+        """Look at the weights as long as the script may be moving them itself."""
+        if self._moving:  # not before: a change to a model would come amid a pass
+            self._adopt(self._moving)
+            self._moving = []
+        for watch in self._calls.models:
+            watch.look_at_weights()
+        self._hand_updates.remember(self._leaves)
+
+    def _see_hand_update(self) -> None:
+        """Count a step where the weights are no more what they were after the backward pass."""
+        if self._leaves and self._steps.all_by_hand and self._hand_updates.moved():
+            self._count_hand_update()
+            self._moving = self._leaves
+
+    def _count_hand_update(self) -> None:
+        self._hand_updates.forget()
+        self._by_hand.hold(self._leaves)
+        self._steps.by_hand(self._by_hand, looked=True)
 
     def step(self, loss: Tensor | None = None) -> None:
         """End a step that no torch optimizer makes; one that it has just made counts once."""
@@ -285,6 +335,8 @@ class Session:
             namespace: the script's global variables, for the names of its models.
             error: the exception that ended it.
         """
+        self._limit = None
+        self._see_hand_update()
         optimizers = self._steps.optimizers
         held = {key for optimizer in optimizers for key in optimizer.held}
         models = self._calls.models
@@ -337,7 +389,9 @@ class Session:
             ]
             trace = own[0].trace if own else None
             names = [record.name for record in own]
-            yield optimizer.record(names, known, gradient_norm(trace), update_ratio(trace))
+            yield optimizer.record(
+                names, known, gradient_norm(trace), update_ratio(trace), applied_rate(trace)
+            )
 
     def _error(self, error: BaseException) -> ErrorRecord:
         return ErrorRecord(

@@ -11,9 +11,10 @@ from torch.optim import lr_scheduler
 from torch.optim import optimizer as torch_optimizer
 from torch.utils.hooks import RemovableHandle
 
+from nndiag.attach.by_hand import ByHand
 from nndiag.attach.intervening import Intervening
 from nndiag.attach.models import ModelWatch
-from nndiag.attach.optimizers import ByHand, OptimizerWatch
+from nndiag.attach.optimizers import OptimizerWatch
 from nndiag.attach.patches import Patches
 
 Around = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -26,6 +27,7 @@ class Steps:
         models: returns the models watched so far.
         foreign: whether a call is not the script's own thread's.
         interventions: changes that act around a step.
+        beginning: told which optimizer is about to make its first step.
         finished: told which optimizer has ended a step.
         only: optimizers to heed; None for all.
     """
@@ -35,11 +37,13 @@ class Steps:
         models: Callable[[], Sequence[ModelWatch]],
         foreign: Callable[[], bool],
         interventions: Sequence[Intervening],
+        beginning: Callable[[OptimizerWatch], None],
         finished: Callable[[OptimizerWatch], None],
         only: Iterable[torch.optim.Optimizer] | None,
     ) -> None:
         self._models, self._foreign = models, foreign
-        self._interventions, self._finished = interventions, finished
+        self._interventions = interventions
+        self._beginning, self._finished = beginning, finished
         self._only = None if only is None else {id(one) for one in only}
         self._watches: dict[int, OptimizerWatch] = {}
         self._prepared: list[tuple[ModelWatch, bool]] = []
@@ -87,6 +91,8 @@ class Steps:
         if not self._heeds(optimizer):
             return
         watch = self.watch_of(optimizer)
+        if not watch.steps:
+            self._beginning(watch)
         watch.before_step(self.taken + 1)
         for intervention in self._interventions:
             intervention.before_step(optimizer)
@@ -119,15 +125,27 @@ class Steps:
         return any(
             watch.last_step == self.taken and watch.backwards_seen == self.backwards
             for watch in self._watches.values()
-            if not isinstance(watch.optimizer, ByHand)
+            if not watch.by_hand
         )
 
-    def by_hand(self, stand_in: ByHand) -> None:
-        """End a step that no torch optimizer makes."""
+    @property
+    def all_by_hand(self) -> bool:
+        """Whether no torch optimizer has been met."""
+        return all(watch.by_hand for watch in self._watches.values())
+
+    def by_hand(self, stand_in: ByHand, *, looked: bool = False) -> None:
+        """End a step that no torch optimizer makes.
+
+        Args:
+            looked: the models took a look at their weights before it.
+        """
         watch = self.watch_of(stand_in)
         watch.before_step(self.taken + 1)
         for model in self._models():
-            model.end_step(watch.held)
+            if looked:
+                model.after_step(watch.held, ends=True)
+            else:
+                model.end_step(watch.held)
         self._finish(watch)
 
     def _finish(self, watch: OptimizerWatch) -> None:

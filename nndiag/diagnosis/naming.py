@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from nndiag.schema.observation import ModelRecord, Observation
+from nndiag.schema.trace import LayerInfo
+
+#: Kind of the layer that stands for a matrix of the script's own.
+BARE = "Matrix"
 
 
 def trained_model(observation: Observation) -> ModelRecord | None:
@@ -21,3 +25,10 @@ def expression(model: ModelRecord, layer: str) -> str:
     """Return the code of a layer: `net.head[2]` for the layer `head.2` of the model `net`."""
     parts = layer.split(".")
     return model.name + "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in parts)
+
+
+def weight(model: ModelRecord, layer: LayerInfo) -> str:
+    """Return the code of a layer's weight; a matrix that belongs to no module has its own name."""
+    if layer.kind == BARE:
+        return layer.name
+    return f"{expression(model, layer.name)}.weight"

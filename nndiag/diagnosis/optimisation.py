@@ -11,7 +11,7 @@ from nndiag.diagnosis import learning, progress
 from nndiag.diagnosis.progress import Progress
 from nndiag.locales import _
 from nndiag.schema.finding import Finding, Severity, Symptom
-from nndiag.schema.observation import Observation, OptimizerRecord
+from nndiag.schema.observation import BY_HAND, Observation, OptimizerRecord
 
 #: Norm of a step over the norm of the weights. TheDeepChecker (Ben Braiek & Khomh 2022) asks for
 #: 1e-4 to 1e-1, DeepDiagnosis (Wardat et al. 2022) for 1e-5 to 1e-1.
@@ -67,7 +67,11 @@ def _left_over(optimizer: OptimizerRecord, observation: Observation) -> Finding 
             "At {share:.0%} of the {steps} steps the gradients of earlier steps were still there "
             "and were added to the new ones: each step follows a growing sum of old directions."
         ).format(share=optimizer.leftover, steps=optimizer.steps),
-        fixes=(_("`optimizer.zero_grad()` before `loss.backward()` at every step"),),
+        fixes=(
+            _("`p.grad = None` of each parameter after its update")
+            if optimizer.kind == BY_HAND
+            else _("`optimizer.zero_grad()` before `loss.backward()` at every step"),
+        ),
         reference="PyTorch documentation: Optimizer.zero_grad",
     )
 

@@ -16,12 +16,12 @@ from nndiag.diagnosis import (
     gradients,
     learning,
     measures,
+    naming,
     non_finite,
     progress,
     symmetry,
 )
 from nndiag.diagnosis.context import Context
-from nndiag.diagnosis.naming import expression
 from nndiag.diagnosis.thresholds import SATURATED_CRITICAL
 from nndiag.locales import _
 from nndiag.schema.finding import Finding, Severity, Symptom
@@ -205,23 +205,23 @@ def _code(finding: Finding, model: ModelRecord) -> tuple[str, ...]:
     layers = [layer for layer in model.trace.layers if layer.name in finding.layers]
     if not layers:
         return ()
-    name = expression(model, layers[0].name)
+    weight = naming.weight(model, layers[0])
     activation = (layers[0].activation or "").partition("(")[0]
     if finding.symptom is Symptom.VANISHING_GRADIENTS and activation == "Sigmoid":
         return (  # whose slope is never above 1/4: no scale of the weights helps
-            _(
-                "`nn.ReLU()` for `nn.Sigmoid()` with `nn.init.kaiming_normal_({name}.weight)`"
-            ).format(name=name),
+            _("`nn.ReLU()` for `nn.Sigmoid()` with `nn.init.kaiming_normal_({weight})`").format(
+                weight=weight
+            ),
         )
     gated = layers[0].gate
     if finding.symptom is Symptom.SYMMETRIC_UNITS:
-        return (_("`nn.init.kaiming_uniform_({name}.weight)`").format(name=name),)
+        return (_("`nn.init.kaiming_uniform_({weight})`").format(weight=weight),)
     if finding.symptom in (Symptom.EXPLODING_GRADIENTS, Symptom.DEAD_UNITS) or gated:
         return (
-            _("`nn.init.kaiming_normal_({name}.weight, nonlinearity='relu')`").format(name=name),
+            _("`nn.init.kaiming_normal_({weight}, nonlinearity='relu')`").format(weight=weight),
         )
     if finding.symptom in (Symptom.SATURATED_ACTIVATIONS, Symptom.VANISHING_GRADIENTS):
-        return (_("`nn.init.xavier_uniform_({name}.weight)`").format(name=name),)
+        return (_("`nn.init.xavier_uniform_({weight})`").format(weight=weight),)
     return ()
 
 

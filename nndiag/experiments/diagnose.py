@@ -21,7 +21,7 @@ from nndiag.remedies.replays import Script
 from nndiag.remedies.run_candidates import run_candidates
 from nndiag.remedies.trials import try_candidates
 from nndiag.schema.finding import Finding
-from nndiag.schema.observation import ModelRecord, Observation, Series
+from nndiag.schema.observation import BY_HAND, ModelRecord, Observation, Series
 from nndiag.schema.progress import Silent, Watch
 from nndiag.schema.result import Result
 from nndiag.schema.spec_diagnose import DiagnoseSpec
@@ -100,6 +100,7 @@ def _tried(
         module=spec.module,
         steps=spec.trial_steps or max(20, min(observation.steps, _TRIAL_STEPS)),
         layers=interventions.layers_of(observation),
+        by_hand=any(one.kind == BY_HAND for one in observation.optimizers),
     )
     watch.stage(_("trying fixes"), 1)
     stages = {"total": 0}

@@ -60,7 +60,22 @@ class Layer:
     def fans(self) -> tuple[int, int]:
         """Inputs and outputs of a unit; a convolution counts its kernel area."""
         weight = self.weights[0]
+        if isinstance(self.module, Matrix) and weight.ndim == 2:
+            return weight.shape[0], weight.shape[1]
         return weight[0].numel(), weight.shape[0]
+
+
+class Matrix(nn.Module):
+    """A matrix of a script's that belongs to no module; it makes a layer of it.
+
+    Args:
+        weight: (fan_in, fan_out) where it is used as `x @ weight`, which nothing tells; or the
+            kernel (fan_out, ...) of a convolution.
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self._parameters["weight"] = weight  # type: ignore[assignment]  # may be a plain tensor
 
 
 _CONVOLUTIONS = (

@@ -15,7 +15,7 @@ from nndiag.probe import statistics as st
 from nndiag.probe.buffer import ONE, Buffer, Key
 from nndiag.probe.history import History
 from nndiag.probe.hooks import Taps
-from nndiag.probe.layers import Layer, find_layers
+from nndiag.probe.layers import Layer, Matrix, find_layers
 from nndiag.probe.passes import Pass
 from nndiag.probe.updates import Updates
 from nndiag.schema.errors import RunError, unknown_name
@@ -93,6 +93,7 @@ class Probe:
         self._taps = Taps(inner, self._layers, self._buffer, exact=exact, wanted=self._wanted)
         self._updates = Updates(self._buffer, exact=exact)
         self._history = History(capacity, every)
+        self._alike: dict[int, Tensor] = {}
         self._loss: Tensor | None = None
         self._step = 0
 
@@ -167,6 +168,22 @@ class Probe:
         if ends:
             self._taps.passes.in_closure = not self._taps.passes.used
             self._take_norms()
+        self._copy_weights(held)
+
+    def look_at_weights(self) -> None:
+        """Take the weights as they are after a backward pass: what moves them may not be seen.
+
+        `after_update` then tells how far they moved and ends the step.
+        """
+        if self._taps.recording:
+            self._take_norms()
+            self._copy_weights(None)
+            for layer in self._layers:  # gradients may be gone when the step is seen
+                alike = self._look_for_twins(layer)
+                if alike is not None:
+                    self._alike[id(layer.weights[0])] = alike
+
+    def _copy_weights(self, held: Collection[int] | None) -> None:
         if "update_ratio" in self._wanted:
             self._updates.before(self._layers, held)
 
@@ -194,6 +211,7 @@ class Probe:
             self._record()
         self._taps.passes.clear()
         self._updates.clear()
+        self._alike.clear()
         self._loss = None
         self._step += 1
         self._taps.recording = self._step % self._every == 0
@@ -236,12 +254,21 @@ class Probe:
                 key = Key("update", place, centre=updates.whole(weight))
                 row.add(key, updates.changes[id(weight)])
         weight = layer.weights[0]
+        alike = self._alike.get(id(weight))
+        if alike is None:
+            alike = self._look_for_twins(layer)
+        if alike is not None:
+            row.slot(Key("symmetric", place), weight.device, alike.dtype).copy_(alike)
+
+    def _look_for_twins(self, layer: Layer) -> Tensor | None:
+        weight = layer.weights[0]
         early = self._exact or self._step < _EARLY
-        wanted = early and "symmetric_fraction" in self._wanted
-        blocks = layer.rows_a_unit if wanted else 0
-        if blocks and weight.grad is not None:
-            slot = row.slot(Key("symmetric", place), weight.device, st.wide(weight))
-            slot.copy_(st.twins(weight, weight.grad, blocks))
+        if not early or "symmetric_fraction" not in self._wanted or weight.grad is None:
+            return None
+        if isinstance(layer.module, Matrix):
+            return st.twins_either_way(weight, weight.grad)
+        blocks = layer.rows_a_unit
+        return st.twins(weight, weight.grad, blocks) if blocks else None
 
     def _note_alive(self, one: Pass) -> None:
         for layer, alive in one.alive.items():

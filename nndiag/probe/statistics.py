@@ -147,6 +147,21 @@ def twins(weight: Tensor, gradient: Tensor, blocks: int = 1) -> Tensor:
     return same.to(wide(weight)).mean()
 
 
+def twins_either_way(weight: Tensor, gradient: Tensor) -> Tensor:
+    """Return `twins` of the rows or of the columns, whichever is more; one alone is no twin.
+
+    Args:
+        weight, gradient: a matrix (units one way or the other), or a kernel (U, ...).
+    """
+    by_row = twins(weight, gradient)
+    if weight.ndim != 2:
+        return by_row
+    by_column = twins(weight.mT, gradient.mT)
+    if len(weight) == 1:
+        return by_column
+    return by_row if weight.shape[1] == 1 else torch.maximum(by_row, by_column)
+
+
 def _repeats(matrix: Tensor, blocks: int) -> Tensor:
     rows = matrix.detach().flatten(1)
     rows = rows.unflatten(0, (blocks, -1)).transpose(0, 1).flatten(1)

@@ -36,6 +36,7 @@ class Script:
     Attributes:
         target: path, or with `module` a name as for `python -m`.
         layers: of its models as a first run saw them (`interventions.layers_of`).
+        by_hand: it moves its weights itself, without a torch optimizer.
         timeout: seconds after which a run is ended.
     """
 
@@ -44,6 +45,7 @@ class Script:
     module: bool = False
     steps: int
     layers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    by_hand: bool = False
     timeout: float = 300.0
 
 
@@ -113,6 +115,7 @@ class _Process:
                     "module": script.module,
                     "steps": script.steps,
                     "seed": run.seed,
+                    "by_hand": script.by_hand,
                     "names": run.names,
                     "layers": {kind: dict(layers) for kind, layers in script.layers.items()},
                     "result": str(self._result),

@@ -155,16 +155,20 @@ class ClipRecord:
     norm: float
 
 
+#: Kind of the optimizer that stands for a script's own updates.
+BY_HAND = "by hand"
+
+
 @dataclass(frozen=True, kw_only=True)
 class OptimizerRecord:
     """One optimizer that stepped, or that a learning-rate scheduler belongs to.
 
     Attributes:
-        kind: class name.
+        kind: class name; `by hand` for weights that the script moves itself.
         steps: steps taken.
         models: names of the models whose parameters it holds.
         options: numbers and switches of its first group (momentum, betas, weight_decay, ...).
-        lr: largest rate of its groups by step.
+        lr: largest rate of its groups by step; by hand the median size of a step over its gradient.
         loss: the loss whose backward pass came before each step (mean where there were several).
         gradient_norm: norm of all its gradients at each step, as the optimizer met them.
         update_ratio: norm of the step's change of all its weight matrices over their norm.

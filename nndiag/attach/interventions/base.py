@@ -25,9 +25,11 @@ class Intervention:
     Attributes:
         name: stable; `parse` reads it back.
         changes: how often it found something to change. 0 after a run: it did not apply.
+        by_hand: the script moves its weights itself: there is no optimizer to act on.
     """
 
     name = ""
+    by_hand = False
 
     def __init__(self) -> None:
         self.changes = 0

@@ -16,6 +16,7 @@ from nndiag.attach.interventions.base import (
     layers_of,
     trained_models,
 )
+from nndiag.probe.layers import Matrix
 from nndiag.schema.observation import Observation
 
 _NORMS = (
@@ -92,7 +93,8 @@ class Reinitialised(Intervention):
                 text = activation_name(known[model.kind][layer.name])
                 if self._activation is not None and text != "linear":
                     text = self._activation
-                place = expression(model, layer.name)
+                bare = layer.kind == Matrix.__name__
+                place = layer.name if bare else expression(model, layer.name)
                 lines += _lines(layer.kind, place, text)
         return "\n".join(f"+ {line}" for line in lines)
 
@@ -120,6 +122,8 @@ def _fill(
         if fresh.ndim != 2:
             return False
         nn.init.xavier_uniform_(fresh, generator=generator)
+    elif isinstance(module, Matrix):  # Glorot's rule is the same whichever way round it is used
+        nn.init.xavier_normal_(fresh, generator=generator)
     elif isinstance(module, (*DENSE, *TRANSPOSED)) and fresh.ndim >= 2:
         _fill_dense(module, fresh, activation, generator)
     else:
@@ -172,6 +176,8 @@ def _lines(kind: str, place: str, activation: str) -> list[str]:
             '    elif "weight" in name: nn.init.xavier_uniform_(p)',
             "    else: nn.init.zeros_(p)",
         ]
+    if kind == Matrix.__name__:
+        return [f"nn.init.xavier_normal_({place})"]
     if kind not in {one.__name__ for one in (*DENSE, *TRANSPOSED)}:
         return [f"{place}.reset_parameters()"] if kind == "Embedding" else []
     chosen = scheme(activation)

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
+from nndiag.attach.by_hand import leaves_of
 from nndiag.attach.interventions.base import Intervention, trained_models
 from nndiag.attach.interventions.rates import main_optimizer
-from nndiag.schema.observation import Observation
+from nndiag.schema.observation import BY_HAND, Observation
 
 ADAM_RATE = 1e-3  # Kingma & Ba 2015, algorithm 1
 
@@ -39,6 +40,11 @@ class ClearedGradients(Intervention):
         self._inside, self._used = False, True
 
     def on_backward(self, loss: Tensor) -> None:
+        if self.by_hand:
+            for leaf in leaves_of(loss):
+                self.changes += leaf.grad is not None
+                leaf.grad = None
+            return
         if not (self._used or self._inside):
             return
         self._used = False
@@ -49,6 +55,9 @@ class ClearedGradients(Intervention):
                     parameter.grad = None
 
     def snippet(self, observation: Observation) -> str:
+        found = main_optimizer(observation)
+        if found is not None and found.kind == BY_HAND:
+            return "  loss.backward()\n  p -= lr * p.grad  # for each parameter p\n+ p.grad = None"
         return "+ optimizer.zero_grad()\n  loss.backward()\n  optimizer.step()"
 
 

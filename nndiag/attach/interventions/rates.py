@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nndiag.attach.interventions.base import Intervention, trained_models
 from nndiag.attach.patches import Patches
-from nndiag.schema.observation import Observation, OptimizerRecord
+from nndiag.schema.observation import BY_HAND, Observation, OptimizerRecord
 
 
 def main_optimizer(observation: Observation) -> OptimizerRecord | None:
@@ -58,11 +58,18 @@ class ScaledRate(_OtherRate):
     def rate(self, group: dict[str, Any]) -> Any:
         return group["lr"] * self.factor
 
+    def on_backward(self, loss: Tensor) -> None:
+        if self.by_hand:  # the gradient is all of a step that can be reached
+            loss.register_hook(lambda gradient: gradient * self.factor)
+            self.changes += 1
+
     def snippet(self, observation: Observation) -> str:
         found = main_optimizer(observation)
         first = float(found.lr.values[0]) if found is not None and len(found.lr) else 0.0
         if found is None or not first:
             return f"lr = {self.factor:g} * lr"
+        if found.kind == BY_HAND:
+            return f"- lr = {first:.3g}\n+ lr = {first * self.factor:.3g}"
         own = found.options.get("initial_lr")
         base = float(own) if own else first
         return (

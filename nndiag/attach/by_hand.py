@@ -1,0 +1,134 @@
+"""Updates that no torch optimizer makes, and weights that belong to no module.
+
+A script may move its weights itself (`w -= lr * w.grad`), and compute with plain tensors instead of
+modules. No hook tells of such a step: the weights do, when the next pass begins.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nndiag.attach import graph
+from nndiag.probe.layers import Matrix
+
+_WATCHED = 1 << 16  # entries of the smallest weights that are compared
+_HOST_LOOKS = 64  # times that a device is waited for to see whether they moved
+_MOST_NODES = 20_000
+_MOST_FRAMES = 32
+
+
+class ByHand:
+    """Stands for updates that no torch optimizer makes."""
+
+    def __init__(self, parameters: Iterable[Tensor] = ()) -> None:
+        self.param_groups: list[dict[str, Any]] = [{"params": list(parameters), "lr": float("nan")}]
+
+    def hold(self, parameters: Iterable[Tensor]) -> None:
+        """Take these for what is updated."""
+        self.param_groups[0]["params"] = list(parameters)
+
+
+class HandUpdates:
+    """Sees by the weights that were there after a backward pass whether they have moved since."""
+
+    def __init__(self) -> None:
+        self._before: list[tuple[Tensor, Tensor]] = []
+        self._looks = 0
+        self._ever, self._always = False, True
+
+    def remember(self, leaves: Sequence[Tensor]) -> None:
+        """Keep copies of the smallest leaves that have a gradient."""
+        room, self._before = _WATCHED, []
+        for leaf in sorted((one for one in leaves if one.grad is not None), key=Tensor.numel):
+            room -= leaf.numel()
+            if room < 0 and self._before:
+                break
+            self._before.append((leaf, leaf.detach().clone()))
+
+    def forget(self) -> None:
+        """Drop the copies: whatever moves the weights now is known."""
+        self._before = []
+
+    def replaced(self, leaves: Sequence[Tensor]) -> bool:
+        """Whether new tensors of the same shapes stand in the place of all the old ones."""
+        old = [leaf for leaf, _before in self._before]
+        if not old or any(leaf is other for leaf in old for other in leaves):
+            return False
+        shapes = [leaf.shape for leaf in leaves]
+        return all(leaf.shape in shapes for leaf in old)
+
+    def moved(self) -> bool:
+        """Whether a weight is not what it was.
+
+        A training that has converged moves nothing any more: then a gradient that was cleared tells
+        of the step.
+        """
+        if not self._before:
+            return False
+        on_device = self._before[0][0].device.type != "cpu"
+        if on_device and self._looks >= _HOST_LOOKS:
+            found = self._always
+        else:
+            self._looks += 1
+            found = any(not torch.equal(leaf, before) for leaf, before in self._before) or (
+                self._ever and not any(_has_gradient(leaf) for leaf, _before in self._before)
+            )
+            self._always = self._always and found
+        self._ever = self._ever or found
+        return found
+
+
+class Tensors(nn.Module):
+    """Weights that belong to no module, under the names that the script gives them.
+
+    Each matrix or kernel is a layer of its own; a vector is a parameter without one.
+    """
+
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
+        super().__init__()
+        for tensor, name in zip(tensors, _names(tensors), strict=True):
+            if tensor.ndim >= 2:
+                self.add_module(name, Matrix(tensor))
+            else:
+                self._parameters[name] = tensor  # type: ignore[assignment]  # a plain tensor
+
+
+def _has_gradient(leaf: Tensor) -> bool:
+    return leaf.grad is not None and bool(leaf.grad.any())
+
+
+def leaves_of(loss: Tensor) -> list[Tensor]:
+    """Return the tensors that a backward pass gives a gradient to, those near the input first."""
+    found = [getattr(node, "variable", None) for node in graph.walk(loss, _MOST_NODES)]
+    return [leaf for leaf in reversed(found) if isinstance(leaf, Tensor)]
+
+
+def _names(tensors: Sequence[Tensor]) -> list[str]:
+    """Return the names of variables that hold the tensors, in the functions that are running.
+
+    Others are called tensor_1, tensor_2, ...
+    """
+    known: dict[int, str] = {}
+    frame = sys._getframe()
+    for _hop in range(_MOST_FRAMES):
+        for name, value in frame.f_locals.items():
+            if isinstance(value, Tensor) and value.is_leaf:
+                known.setdefault(id(value), name)
+            elif name == "self" and not isinstance(value, nn.Module):
+                for key, inner in getattr(value, "__dict__", {}).items():
+                    if isinstance(inner, Tensor):
+                        known.setdefault(id(inner), key)
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    names: list[str] = []
+    for place, tensor in enumerate(tensors, start=1):
+        name = known.get(id(tensor), "").strip("_")
+        taken = not name or name in names or hasattr(nn.Module, name)
+        names.append(f"tensor_{place}" if taken else name)
+    return names
