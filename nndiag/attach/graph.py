@@ -40,6 +40,8 @@ _NON_NEGATIVE = (
 _NON_POSITIVE = ("LogSoftmax", "LogSigmoid")
 _PICKING = ("Gather", "Index", "IndexSelect")
 _REDUCING = ("Mean", "Sum", "Div", "Mul", "Add")
+#: What a loss written by hand is made of besides.
+_BENDING = ("Neg", "Rsub", "Sub", "Log", "Pow", "Clamp", "Where", "MaskedFill")
 
 
 def name_of(node: Any) -> str:
@@ -115,6 +117,29 @@ def broadcast_difference(loss: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]
                 continue
             if whole[0] > 1 and part in ((whole[0], 1), (1, whole[0]), (whole[0],)):
                 return whole, part
+    return None
+
+
+def across_samples(loss: Tensor) -> tuple[int, ...] | None:
+    """Return the shape of scores that a softmax near the loss normalises along axis 0.
+
+    None where there is none, or where axis 0 may be right: scores of one sample, a column of them,
+    or a square of similarities, which is normalised both ways (Radford et al. 2021, CLIP).
+    """
+    waiting = [] if loss.grad_fn is None else [loss.grad_fn]
+    for _hop in range(64):
+        if not waiting:
+            return None
+        node = waiting.pop()
+        name = name_of(node)
+        if name in ("Softmax", "LogSoftmax"):
+            shape = shape_of(node)
+            axis = getattr(node, "_saved_dim", None)
+            if shape is None or len(shape) != 2 or axis not in (0, 2**64 - 2, -2):
+                return None
+            return shape if shape[1] > 1 and shape[0] != shape[1] else None
+        if name in (*_PASSING, *_REDUCING, *_PICKING, *_BENDING) or name.startswith("NllLoss"):
+            waiting += [child for child, _place in node.next_functions if child is not None]
     return None
 
 

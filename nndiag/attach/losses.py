@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nndiag.attach import graph
 from nndiag.attach.series import on_host
+from nndiag.probe import statistics
 from nndiag.schema.observation import LabelRecord, LossRecord
 
 #: Functions of torch.nn.functional that are looked at; the modules of torch.nn call them.
@@ -44,7 +45,10 @@ class TrainingLosses:
         self._batches: list[Tensor] = []
         self._classes: int | None = None
         self._single = True
+        self._errors: list[Tensor] = []
+        self._errors_and_losses: list[tuple[Tensor, Tensor]] = []
         self._roots = 0
+        self._across: tuple[int, ...] | None = None
 
     def note(self, function: str, scores: Tensor, target: Tensor) -> None:
         """Take in one call."""
@@ -63,6 +67,10 @@ class TrainingLosses:
         if record.calls < _CHECKED_CALLS:
             with torch.no_grad():
                 self._check(way, function, made_by, scores.detach(), target.detach())
+        if function == "mse_loss" and len(self._errors_and_losses) < _CHECKED_CALLS:
+            with torch.no_grad():
+                error = (scores.detach() - target.detach()).float().square().mean()
+            self._errors.append(error)
         with torch.no_grad():
             self._note_labels(function, scores, target.detach(), classes)
 
@@ -73,7 +81,14 @@ class TrainingLosses:
             called: a loss function was called since the last backward pass.
         """
         self._roots += 1
+        if self._errors:
+            alone = len(self._errors) == 1 and len(self._errors_and_losses) < _CHECKED_CALLS
+            total = loss.detach().float().reshape(()) if alone else torch.tensor(math.nan)
+            self._errors_and_losses.append((self._errors[0], total))
+            self._errors = []
         turned = self._roots <= _CHECKED_CALLS and graph.negated(loss)
+        if self._roots <= _CHECKED_CALLS:
+            self._across = self._across or graph.across_samples(loss)
         if called:
             if turned:
                 for way in self._ways.values():
@@ -97,7 +112,7 @@ class TrainingLosses:
 
     def records(self) -> tuple[LossRecord, ...]:
         """Return one record a way, the most used first (waits for the device)."""
-        found = [_finished(way) for way in self._ways.values()]
+        found = [replace(_finished(way), across=self._across) for way in self._ways.values()]
         return tuple(sorted(found, key=lambda record: -record.calls))
 
     def labels(self) -> LabelRecord | None:
@@ -112,7 +127,20 @@ class TrainingLosses:
             else counts[None, :0].reshape(0, width)
         )
         return LabelRecord(
-            classes=self._classes, counts=counts, batch_counts=rows, single=self._single
+            classes=self._classes,
+            counts=counts,
+            batch_counts=rows,
+            single=self._single,
+            mean_squared=self._mean_squared(),
+        )
+
+    def _mean_squared(self) -> bool:
+        """Whether each loss that was looked at is the mean squared error and nothing else."""
+        errors = on_host([error for error, _loss in self._errors_and_losses])
+        losses = on_host([loss for _error, loss in self._errors_and_losses])
+        return bool(errors) and all(
+            math.isclose(error, loss, rel_tol=1e-2) or not math.isfinite(error)
+            for error, loss in zip(errors, losses, strict=True)
         )
 
     def _way(self, function: str, made_by: str) -> _Way:
@@ -136,7 +164,7 @@ class TrainingLosses:
     def _note_labels(
         self, function: str, scores: Tensor, target: Tensor, classes: int | None
     ) -> None:
-        found = _labels(function, target, classes)
+        found = _labels(function, scores, target, classes)
         if found is None or (self._classes is not None and self._classes != found[1]):
             return
         row, self._classes, single = found
@@ -174,10 +202,12 @@ def _broadcast(function: str, scores: Tensor, target: Tensor) -> bool:
     return scores.shape != target.shape and scores.numel() > 1 and target.numel() > 1
 
 
-def _labels(function: str, target: Tensor, classes: int | None) -> tuple[Tensor, int, bool] | None:
+def _labels(
+    function: str, scores: Tensor, target: Tensor, classes: int | None
+) -> tuple[Tensor, int, bool] | None:
     """Return (C,) counts, C, and whether each sample has one label; None where unclear.
 
-    For a regression: count, sum and sum of squares, and 0 classes.
+    For a regression: count, sum and sum of squares over all outputs, and 0 classes.
     """
     if function in CLASSIFICATION and classes:
         if target.is_floating_point():  # probabilities
@@ -190,10 +220,12 @@ def _labels(function: str, target: Tensor, classes: int | None) -> tuple[Tensor,
         if not one_each:
             return None  # several questions a sample
         return _histogram((target.reshape(-1) > 0.5).long(), 2), 2, True
-    if function in REGRESSION and one_each and target.numel() > 1:
-        values = target.reshape(-1).float()
+    if function in REGRESSION and target.numel() > 1:
+        if not one_each and target.shape != scores.shape:
+            return None
+        values = target.reshape(-1).to(statistics.wide(target))
         count = torch.full_like(values[0], float(values.numel()))
-        return torch.stack([count, values.sum(), values.square().sum()]), 0, True
+        return torch.stack([count, values.sum(), values.square().sum()]), 0, one_each
     return None
 
 

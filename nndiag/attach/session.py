@@ -90,7 +90,7 @@ class Session:
         self._answers: list[Tensor] = []
         self._evaluations = Evaluations()
         self._fresh: list[Tensor] = []
-        self._called_losses = 0
+        self._called_losses = self._free_passes = 0
         self._unscaled: tuple[weakref.ref[Tensor], Tensor] | None = None
         self._started = time.perf_counter()
 
@@ -164,6 +164,7 @@ class Session:
     def _passing(self, x: Tensor | None, grad: bool, training: bool) -> None:
         self._see_hand_update()
         if not grad:
+            self._free_passes += 1
             self._evaluations.met(x)
         elif x is not None and training:
             self._evaluations.learn(x)
@@ -358,6 +359,7 @@ class Session:
             error=None if error is None else self._error(error),
             stopped=stopped,
             interrupted=interrupted,
+            passes_without_gradient=self._free_passes,
             notes=tuple(dict.fromkeys(notes)),
         )
 

@@ -54,6 +54,7 @@ HARMLESS_SKILL = 0.9
 MEMORISED = 0.9
 #: ... and, of the way from chance to that, so much while no evaluation of so many beats chance.
 MEMORISING = 0.1
+HALF_MEMORISED = 0.5
 _EVALUATIONS = 4
 
 
@@ -302,7 +303,10 @@ def _constant_labels(observation: Observation, numbers: dict[str, float]) -> Fin
     """Every label is the same one."""
     # Contrastive losses put the right answer at place 0 of scores they compose themselves, and
     # one network may be trained towards `real` alone.
-    composed = all(one.producer == "other" for one in observation.losses)
+    composed = all(
+        one.producer == "other" and one.function in ("cross_entropy", "nll_loss")
+        for one in observation.losses
+    )
     if composed or len([one for one in observation.optimizers if one.steps]) > 1:
         return None
     return Finding(
@@ -333,8 +337,10 @@ def _sorted(labels: LabelRecord, observation: Observation) -> Finding | None:
     if reading is None or reading.effect < enough or reading.sigmas < SORTED_SIGMAS:
         return None
     recurrent = any(model.recurrent for model in observation.models)
-    # Windows of a time series come in their own order by right; so may what is learnt anyway.
-    mild = _unseen_are_known(observation) or (not classes and recurrent)
+    # Windows of a time series come in their own order by right; so may what is learnt anyway, and
+    # targets that a network gives at each step (temporal differences) move as it learns.
+    moving = observation.passes_without_gradient >= max(observation.steps, 1)
+    mild = _unseen_are_known(observation) or (not classes and (recurrent or moving))
     return Finding(
         symptom=Symptom.UNSHUFFLED_DATA,
         severity=Severity.INFO if mild else Severity.WARNING,
@@ -379,14 +385,19 @@ def _unseen_are_known(observation: Observation) -> bool:
 def _memorising(observation: Observation) -> dict[str, float] | None:
     """Return the figures of a network that begins to know its samples, and only these.
 
-    What carries over brings the loss on other samples below that of a constant answer first.
+    What carries over brings the loss on other samples below that of a constant answer first. Where
+    the script evaluates no loss, half of the way to knowing them by heart counts.
     """
     chance, prior = learning.majority(observation), progress.prior(observation)
     if chance is None or prior is None:
         return None
-    reading = learning.at_chance(observation, least=chance + MEMORISING * (1 - chance))
-    known = [one.loss for one in learning.unseen(observation) if math.isfinite(one.loss)]
-    if reading is None or len(known) < _EVALUATIONS or min(known) < prior:
+    evaluations = learning.unseen(observation)
+    known = [one.loss for one in evaluations if math.isfinite(one.loss)]
+    least = MEMORISING if known else HALF_MEMORISED
+    reading = learning.at_chance(observation, least=chance + least * (1 - chance))
+    if reading is None or len(evaluations) < _EVALUATIONS or (known and min(known) < prior):
+        return None
+    if known and len(known) < _EVALUATIONS:
         return None
     share = reading["accuracy"]
     error = math.sqrt(share * (1 - share) / reading["samples"])

@@ -91,15 +91,15 @@ def skill(accuracy: float, chance: float) -> float:
 
 
 def target_variance(observation: Observation) -> float | None:
-    """Return the variance of the targets where the loss is mean squared error alone."""
+    """Return the variance of the targets where the loss is mean squared error alone.
+
+    Of several outputs it is taken about their common mean: never less than what always answering
+    with each output's own mean would cost.
+    """
     labels = observation.labels
-    if (
-        labels is None
-        or labels.classes
-        or {one.function for one in observation.losses} != {"mse_loss"}
-    ):
+    if labels is None or labels.classes or not labels.mean_squared:
         return None
-    count, total, squares = labels.batch_counts.sum(axis=0)
+    count, total, squares = labels.counts
     variance = squares / count - (total / count) ** 2 if count else 0.0
     return float(variance) if variance > 0 else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -57,8 +58,30 @@ def check(observation: Observation) -> list[Finding]:
         for record in observation.losses
         if (finding := _first(record, observation)) is not None
     ]
-    error = _error(observation)
-    return [*found, *([error] if error is not None else [])]
+    further = (_across(observation), _error(observation))
+    return [*found, *(finding for finding in further if finding is not None)]
+
+
+def _across(observation: Observation) -> Finding | None:
+    """A softmax that makes the samples of a batch compete instead of the classes."""
+    record = next((one for one in observation.losses if one.across is not None), None)
+    if record is None or record.across is None or learning.learns(observation):
+        return None
+    samples, classes = record.across
+    return replace(
+        _finding(
+            record,
+            Severity.CRITICAL,
+            _(
+                "The softmax runs along axis 0, over the {samples} samples of the batch, instead "
+                "of over the {classes} classes: samples compete with each other, and a score says "
+                "nothing about its own sample."
+            ).format(samples=samples, classes=classes),
+            (_("`dim=1` (or `dim=-1`) for `dim=0` in the softmax or log_softmax"),),
+            observation,
+        ),
+        reference="PyTorch documentation: torch.nn.functional.log_softmax",
+    )
 
 
 def _first(record: LossRecord, observation: Observation) -> Finding | None:

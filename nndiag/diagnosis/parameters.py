@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nndiag.diagnosis import learning
 from nndiag.diagnosis.naming import expression
 from nndiag.locales import _
 from nndiag.schema.finding import Finding, Severity, Symptom
@@ -195,6 +196,8 @@ def _frozen(observation: Observation, model: ModelRecord) -> list[Finding]:
     if share < FROZEN_SHARE:
         return []
     layers = sorted({p.name.rpartition(".")[0] for p in frozen})
+    # Random features may be meant (Rahimi & Recht 2007), and do where the rest learns on them.
+    suffices = learning.learns(observation)
     return [
         _finding(
             tuple(p.name for p in frozen),
@@ -211,6 +214,7 @@ def _frozen(observation: Observation, model: ModelRecord) -> list[Finding]:
                 _("load the weights they were meant to keep: `load_state_dict(...)`"),
             ),
             "Yosinski et al. 2014",
+            severity=Severity.INFO if suffices else Severity.CRITICAL,
         )
     ]
 
@@ -221,10 +225,11 @@ def _finding(
     cause: str,
     fixes: tuple[str, ...],
     reference: str = _REFERENCE,
+    severity: Severity = Severity.CRITICAL,
 ) -> Finding:
     return Finding(
         symptom=Symptom.UNTRAINED_PARAMETERS,
-        severity=Severity.CRITICAL,
+        severity=severity,
         layers=tuple(layers),
         evidence=evidence,
         cause=cause,

@@ -219,6 +219,8 @@ class LossRecord:
         classes: number of classes for a classification loss, else None.
         negated: the backward pass started from minus this loss.
         broadcast: scores and target of different shapes were broadcast against each other.
+        across: shape of the scores that a (log) softmax on the way to the loss normalises along
+            axis 0, over the samples of a batch; None where none does.
         not_log_probabilities: share of calls of `nll_loss` whose scores are no log-probabilities.
         zero_scores: share of scores that are exactly zero (a relu on the output).
         target_low, target_high: smallest and largest target, NaN where unknown.
@@ -232,6 +234,7 @@ class LossRecord:
     classes: int | None = None
     negated: bool = False
     broadcast: bool = False
+    across: tuple[int, ...] | None = None
     not_log_probabilities: float = 0.0
     zero_scores: float = 0.0
     target_low: float = float("nan")
@@ -244,16 +247,18 @@ class LabelRecord:
 
     Attributes:
         classes: C; 0 for a regression.
-        counts: (C,) how often each label came.
+        counts: (C,) how often each label came; for a regression count, sum and sum of squares.
         batch_counts: (K, C) the same by batch, for at most 512 batches from the start, in order;
-            for a regression (K, 3): count, sum and sum of squares of the targets.
+            for a regression (K, 3). Empty unless `single`.
         single: each sample has one label (False for sequences or images of labels).
+        mean_squared: the loss is the mean squared error of these targets and nothing else.
     """
 
     classes: int
     counts: np.ndarray
     batch_counts: np.ndarray
     single: bool = True
+    mean_squared: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,6 +301,7 @@ class Observation:
 
     Attributes:
         backwards: backward passes.
+        passes_without_gradient: calls of models with gradients switched off.
         evaluations: in order.
         accuracy: of the training batches by step, where the loss is a classification's.
         training_samples: distinct samples that training met, None where they were not counted.
@@ -317,4 +323,5 @@ class Observation:
     error: ErrorRecord | None = None
     stopped: bool = False
     interrupted: bool = False
+    passes_without_gradient: int = 0
     notes: tuple[str, ...] = ()
