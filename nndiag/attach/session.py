@@ -110,7 +110,11 @@ class Session:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._detach()
+        self._limit = None  # the training is over
+        try:
+            self._see_hand_update()
+        finally:
+            self._detach()
 
     def _attach(self) -> None:
         wrap = self._patches.wrap
@@ -336,7 +340,6 @@ class Session:
             namespace: the script's global variables, for the names of its models.
             error: the exception that ended it.
         """
-        self._limit = None
         self._see_hand_update()
         optimizers = self._steps.optimizers
         held = {key for optimizer in optimizers for key in optimizer.held}

@@ -7,8 +7,10 @@ import math
 
 import numpy as np
 
-from nndiag.diagnosis import learning, progress
+from nndiag.diagnosis import learning, measures, progress
+from nndiag.diagnosis.naming import trained_model
 from nndiag.diagnosis.progress import Progress
+from nndiag.diagnosis.thresholds import RATIO_WARNING
 from nndiag.locales import _
 from nndiag.schema.finding import Finding, Severity, Symptom
 from nndiag.schema.observation import BY_HAND, Observation, OptimizerRecord
@@ -31,6 +33,8 @@ RECOVERED = 0.9
 SWINGS = 0.8
 #: The loss lies within so much of what always saying the label frequencies costs.
 PRIOR_BAND = 0.05
+#: Recorded steps by which what the first ones did has come out.
+EARLY = 10
 #: Share of the clipping calls that cut, and the cut, from which clipping sets the pace.
 CLIPPED_SHARE = 0.95
 CLIPPED_CUT = 20.0
@@ -139,6 +143,12 @@ def _too_high(
         why = _("a step moves the weights by {update:.0%} of their size").format(
             update=max(update, start)
         )
+    elif (lost := _signal_lost(observation, optimizer)) is not None:
+        evidence |= {"grad_ratio_before": lost[0], "grad_ratio_after": lost[1]}
+        why = _(
+            "the first steps bring the gradient's ratio of first to last layer from {before:.2g} "
+            "down to {after:.2g}"
+        ).format(before=lost[0], after=lost[1])
     elif seen.swing > SWINGS and update > LARGE_UPDATE / 10:
         why = _("the loss swings by {swing:.0%} of itself from step to step").format(
             swing=seen.swing
@@ -161,6 +171,29 @@ def _too_high(
         ),
         reference="Smith 2017 (Cyclical Learning Rates); Goodfellow et al. 2016, section 8.3",
     )
+
+
+def _signal_lost(
+    observation: Observation, optimizer: OptimizerRecord
+) -> tuple[float, float] | None:
+    """Return the gradient's first over last before any step and after the first ones.
+
+    None where it did not vanish there, or where it was small already, or the steps are small.
+    """
+    model = trained_model(observation)
+    updates = optimizer.update_ratio.values[:3]
+    if model is None or not (updates > LARGE_UPDATE).any():
+        return None
+    trace = model.trace
+    if "output_grad_norm" not in trace.columns or len(trace.steps) <= EARLY or trace.steps[0]:
+        return None
+    floor = measures.floor_of(trace)
+    ratios = [
+        float(measures.end_to_end(measures.signal(trace, row=row), floor)[0])
+        for row in range(EARLY + 1)
+    ]
+    before, after = ratios[0], float(np.median(ratios[EARLY // 2 :]))
+    return (before, after) if before >= RATIO_WARNING > after else None
 
 
 def _blown_up(observation: Observation, seen: Progress, update: float) -> bool:

@@ -107,7 +107,9 @@ def _broken_down(cause: Symptom, told: Mapping[Symptom, Finding]) -> tuple[Sympt
     vanished = told.get(S.VANISHING_GRADIENTS)
     if cause is not S.LEARNING_RATE_TOO_HIGH or vanished is None:
         return ()
-    return (S.VANISHING_GRADIENTS,) if vanished.evidence.get("when") == _("last steps") else ()
+    later = vanished.evidence.get("when") == _("last steps")
+    lost = "grad_ratio_after" in told[cause].evidence
+    return (S.VANISHING_GRADIENTS,) if later or lost else ()
 
 
 def _after(finding: Finding, cause: Finding) -> Finding:

@@ -18,6 +18,7 @@ from nndiag.report.numbers import compact, count, decimals, duration, layer_name
 from nndiag.report.prose import labelled, ruled, sentence
 from nndiag.report.verdict import severity_word
 from nndiag.schema.finding import Finding, Severity
+from nndiag.schema.observation import BY_HAND
 from nndiag.schema.result import Interval, Result
 
 _MOST_MODELS = 3
@@ -78,6 +79,12 @@ class _Report:
         )
 
 
+def _optimizer(one: Mapping[str, Any]) -> str:
+    name = _("by hand") if one["kind"] == BY_HAND else one["kind"]
+    rates = one["lr"]["values"]
+    return f"{name} ({_('lr')} {compact(max(rates))})" if rates else name
+
+
 def _header(result: Result, width: int, glyphs: Glyphs) -> Iterator[Text]:
     numbers, spec = result.result, result.spec
     script = " ".join([str(spec.get("script", _("a loop"))), *map(str, spec.get("args", ()))])
@@ -89,9 +96,9 @@ def _header(result: Result, width: int, glyphs: Glyphs) -> Iterator[Text]:
     if numbers.get("interrupted"):
         steps += _(", interrupted")
     optimizers = [
-        f"{one['kind']} ({_('lr')} {compact(max(one['lr']['values']))})"
+        _optimizer(one)
         for one in numbers.get("optimizers", ())
-        if one["lr"]["values"]
+        if one["lr"]["values"] or one["kind"] == BY_HAND
     ]
     environment = result.environment
     run = [environment.get("device", ""), f"torch {environment.get('torch', '')}"]

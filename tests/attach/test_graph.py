@@ -67,3 +67,28 @@ def test_a_difference_that_was_broadcast() -> None:
     assert graph.broadcast_difference((target - ONE(X)).abs().mean()) == ((8, 8), (8, 1))
     assert graph.broadcast_difference(((ONE(X).squeeze(1) - target) ** 2).mean()) is None
     assert graph.broadcast_difference(((NET(X) - X[:, :3]) ** 2).mean()) is None
+
+
+ONEHOT = F.one_hot(Y, 3).float()
+
+
+@pytest.mark.parametrize(
+    ("loss", "shape"),
+    [
+        (lambda: -(ONEHOT * F.log_softmax(NET(X), 0)).sum(1).mean(), (8, 3)),
+        (lambda: F.nll_loss(F.log_softmax(NET(X), dim=-2), Y), (8, 3)),
+        (lambda: -torch.log(F.softmax(NET(X), 0) + 1e-8)[torch.arange(8), Y].mean(), (8, 3)),
+        (lambda: ((F.softmax(NET(X), 0) - ONEHOT) ** 2).mean(), (8, 3)),
+        (lambda: -(ONEHOT * F.log_softmax(NET(X), 1)).sum(1).mean(), None),
+        (lambda: F.cross_entropy(NET(X), Y), None),
+        (lambda: F.cross_entropy(NET(X) @ NET(X).T, torch.arange(8)), None),
+        (lambda: -F.log_softmax(NET(X) @ NET(X).T, 0).diagonal().mean(), None),  # similarities
+        (lambda: -F.log_softmax(ONE(X), 0)[2].mean(), None),  # one place of eight
+        (lambda: -F.log_softmax(NET(X[:1])[0], 0)[1], None),  # one sample
+        (lambda: (F.softmax(NET(X), 0).T @ NET(X)).square().mean(), None),  # attention
+    ],
+)
+def test_softmax_over_the_samples(
+    loss: Callable[[], Tensor], shape: tuple[int, int] | None
+) -> None:
+    assert graph.across_samples(loss()) == shape

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from nndiag.attach.session import Enough, Session
+from nndiag.diagnosis import learning
 from nndiag.schema.observation import Observation
 
 
@@ -401,3 +403,35 @@ def test_binary_answers_behind_a_sigmoid_are_read_at_one_half(squashed: bool) ->
     seen = session.observation()
     assert seen.accuracy.values == pytest.approx(np.array(rates))
     assert seen.evaluations[-1].accuracy == pytest.approx(last)
+
+
+@pytest.mark.parametrize(
+    ("form", "mean"),
+    [
+        (lambda out, y: F.mse_loss(out, y), True),
+        (lambda out, y: F.mse_loss(out, y, reduction="sum"), False),
+        (lambda out, y: F.mse_loss(out, y) / 4, False),
+        (lambda out, y: F.mse_loss(out, y) + 3 * (out - 2).square().mean(), False),
+        (lambda out, y: F.mse_loss(out[:, :1], y[:, :1]) + F.mse_loss(out, y), False),
+    ],
+)
+def test_the_variance_of_targets_prices_a_mean_squared_error_alone(form: Any, mean: bool) -> None:
+    torch.manual_seed(2)
+    model = nn.Linear(3, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    targets = []
+    with Session() as session:
+        for _step in range(6):
+            x, y = torch.randn(16, 3), torch.randn(16, 2) + 5
+            targets.append(y)
+            optimizer.zero_grad()
+            form(model(x), y).backward()
+            optimizer.step()
+    seen = session.observation()
+    assert seen.labels is not None
+    assert seen.labels.mean_squared == mean
+    variance = learning.target_variance(seen)
+    if mean:
+        assert variance == pytest.approx(float(torch.cat(targets).double().var(correction=0)))
+    else:
+        assert variance is None

@@ -269,6 +269,13 @@ def test_contrastive_places_and_one_sided_players_are_no_constant_labels() -> No
     assert data.check(classified(record, optimizers=players)) == []
 
 
+def test_constant_answers_to_yes_or_no_count_whatever_made_the_scores() -> None:
+    record = dealt([0.0, 1.0])
+    asked = (LossRecord(function="binary_cross_entropy_with_logits", calls=100),)
+    finding = only(classified(record, 1.0, losses=asked), Symptom.IMBALANCED_LABELS)
+    assert finding.severity is Severity.CRITICAL
+
+
 def test_few_labels_are_not_judged() -> None:
     assert data.check(classified(dealt([1.0, 0.0], batches=1))) == []
 
@@ -326,6 +333,12 @@ def test_sorted_targets() -> None:
     assert data.check(regression(RNG.permutation(rising))) == []
 
 
+def test_targets_that_a_network_gives_at_each_step_may_drift() -> None:
+    rising = np.linspace(-2, 2, 800)
+    (finding,) = data.check(regression(rising, passes_without_gradient=400))
+    assert finding.severity is Severity.INFO
+
+
 # -- labels unrelated to the inputs -----------------------------------------------------------
 
 
@@ -362,6 +375,13 @@ def test_half_learnt_by_heart_counts_while_no_evaluation_beats_a_constant_answer
         assert [f.symptom for f in data.check(run)] == [Symptom.LABEL_NOISE] * found
     few = classified(dealt([0.25] * 4), 0.60, evaluations=unseen(0.26)[:2])
     assert data.check(few) == []
+
+
+@pytest.mark.parametrize(("train", "found"), [(0.7, True), (0.55, False)])
+def test_without_an_evaluated_loss_more_must_be_learnt_by_heart(train: float, found: bool) -> None:
+    silent = unseen(0.26, loss=math.nan)
+    seen = data.check(classified(dealt([0.25] * 4), train, evaluations=silent))
+    assert [one.symptom for one in seen] == [Symptom.LABEL_NOISE] * found
 
 
 def test_few_training_samples_are_overfitting_instead() -> None:

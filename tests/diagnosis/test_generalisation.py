@@ -233,7 +233,9 @@ def test_variance_explained_of_a_regression(loss: float, found: bool) -> None:
     rows = np.stack([np.full(200, 32.0), targets.sum(1), np.square(targets).sum(1)], axis=1)
     run = observed(
         loss=noisy(loss),
-        labels=LabelRecord(classes=0, counts=rows.sum(axis=0), batch_counts=rows),
+        labels=LabelRecord(
+            classes=0, counts=rows.sum(axis=0), batch_counts=rows, mean_squared=True
+        ),
         losses=(LossRecord(function="mse_loss", calls=200),),
         models=(model(30, outputs=1),),
     )

@@ -56,6 +56,19 @@ def falling(end: float) -> tuple[OptimizerRecord, ...]:
     return (OptimizerRecord(kind="Adam", steps=100, loss=series(list(np.geomspace(1, end, 100)))),)
 
 
+# -- samples that compete ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("end", "said"), [(0.9, True), (0.05, False)])
+def test_softmax_over_the_samples(end: float, said: bool) -> None:
+    way = record("expression", "other", scores_shape=(), target_shape=(), across=(32, 5))
+    found = mismatch.check(observed(way, optimizers=falling(end)))
+    assert len(found) == said
+    if said:
+        assert "32 samples" in found[0].cause
+        assert "5 classes" in found[0].cause
+
+
 # -- a function before a loss that applies it itself ------------------------------------------
 
 

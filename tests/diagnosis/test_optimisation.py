@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,10 +13,12 @@ from nndiag.schema.observation import (
     ClipRecord,
     LabelRecord,
     LossRecord,
+    ModelRecord,
     Observation,
     OptimizerRecord,
     Series,
 )
+from nndiag.schema.trace import LayerInfo, Trace
 
 STEPS = 200
 T = np.arange(STEPS)
@@ -139,3 +143,36 @@ def test_short_runs_are_not_judged() -> None:
     )
     seen = Observation(steps=9, backwards=9, seconds=1.0, optimizers=(record,))
     assert named(seen) == []
+
+
+@pytest.mark.parametrize(
+    ("ratios", "updates", "lost"),
+    [
+        ([0.5, 1e-5], [0.3, 0.05, 0.01], True),
+        ([1e-4, 1e-5], [0.3, 0.05, 0.01], False),  # small before any step
+        ([0.5, 0.1], [0.3, 0.05, 0.01], False),
+        ([0.5, 1e-5], [0.05, 0.05, 0.01], False),  # not by large steps
+    ],
+)
+def test_first_steps_that_throw_the_signal_away(
+    ratios: list[float], updates: list[float], lost: bool
+) -> None:
+    rows = np.ones((STEPS, 3, 1))
+    rows[0, 0], rows[1:, 0] = ratios
+    layers = tuple(
+        LayerInfo(name=f"fc{at}", index=at, kind="Linear", output=at == 3) for at in (1, 2, 3)
+    )
+    trace = Trace(
+        layers=layers,
+        steps=T,
+        columns={"output_grad_norm": rows},
+        missing={"output_grad_norm": np.zeros(3, bool)},
+    )
+    model = ModelRecord(name="net", kind="Net", trace=trace, training_passes=STEPS)
+    steps = np.concatenate([updates, np.full(STEPS - 3, 0.002)])
+    seen = replace(run(1.3 * NOISE, update=steps), models=(model,))
+    found = optimisation.check(seen)
+    assert (Symptom.LEARNING_RATE_TOO_HIGH in [one.symptom for one in found]) == lost
+    if lost:
+        assert found[0].evidence["grad_ratio_before"] == pytest.approx(0.5)
+        assert found[0].evidence["grad_ratio_after"] == pytest.approx(1e-5)

@@ -13,6 +13,7 @@ from nndiag.schema.observation import (
     Observation,
     OptimizerRecord,
     ParameterRecord,
+    Series,
 )
 from nndiag.schema.trace import Trace
 
@@ -98,6 +99,13 @@ def test_frozen_at_random_values() -> None:
     assert finding.evidence["share"] == 0.5
     small = [parameter(f"p{k}.weight") for k in range(30)]
     assert parameters.check(run(frozen, *small)) == []  # a small frozen embedding, say
+
+
+def test_random_features_that_suffice_are_a_remark() -> None:
+    frozen = parameter("body.weight", trainable=False, gradient=False, signal=False)
+    loss = Series(steps=np.arange(1, 51), values=np.geomspace(1.0, 0.05, 50))
+    seen = run(frozen, parameter("head.weight"), optimizer={"loss": loss})
+    assert [one.severity for one in parameters.check(seen)] == [Severity.INFO]
 
 
 def test_a_frozen_model_that_no_optimizer_holds_is_a_teacher() -> None:
