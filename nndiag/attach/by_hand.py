@@ -7,7 +7,7 @@ modules. No hook tells of such a step: the weights do, when the next pass begins
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -19,6 +19,7 @@ from nndiag.probe.layers import Matrix
 _WATCHED = 1 << 16  # entries of the smallest weights that are compared
 _HOST_LOOKS = 64  # times that a device is waited for to see whether they moved
 _MOST_NODES = 20_000
+_WALKS = 8  # through graphs with the same leaves, after which the next ones are taken to have them
 _MOST_FRAMES = 32
 
 
@@ -34,27 +35,89 @@ class ByHand:
 
 
 class HandUpdates:
-    """Sees by the weights that were there after a backward pass whether they have moved since."""
+    """Sees by the weights that were there after a backward pass whether they have moved since.
 
-    def __init__(self) -> None:
+    Args:
+        possible: whether the script may be moving its weights itself.
+        look: takes a look at the weights of all models before they may move.
+        step: counts a step that has been made.
+        adopt: takes in weights that were moved.
+        parameters: what is moved, where that is known beforehand.
+
+    Attributes:
+        stand_in: stands for the optimizer that there is none of.
+    """
+
+    def __init__(
+        self,
+        possible: Callable[[], bool],
+        look: Callable[[], None],
+        step: Callable[[], None],
+        adopt: Callable[[Sequence[Tensor]], None],
+        parameters: Iterable[Tensor] = (),
+    ) -> None:
+        self._possible, self._look, self._step, self._adopt = possible, look, step, adopt
+        self.stand_in = ByHand(parameters)
+        self._leaves: list[Tensor] = []
+        self._same_leaves = 0
+        self._moving: list[Tensor] = []
         self._before: list[tuple[Tensor, Tensor]] = []
         self._looks = 0
         self._ever, self._always = False, True
 
-    def remember(self, leaves: Sequence[Tensor]) -> None:
-        """Keep copies of the smallest leaves that have a gradient."""
-        room, self._before = _WATCHED, []
-        for leaf in sorted((one for one in leaves if one.grad is not None), key=Tensor.numel):
-            room -= leaf.numel()
-            if room < 0 and self._before:
-                break
-            self._before.append((leaf, leaf.detach().clone()))
+    def before_backward(self, root: Tensor) -> None:
+        """Take in that a backward pass begins; a step before it is seen now at the latest."""
+        self.see()
+        leaves = self._leaves_of(root) if self._possible() else []
+        if self._replaced(leaves):  # `w = (w - lr * w.grad).detach()...`
+            self._count()
+        self._leaves = leaves
+        if leaves:
+            self.stand_in.hold(leaves)
+
+    def after_backward(self) -> None:
+        """Keep what the weights are as long as the script may be moving them itself."""
+        if not self._leaves:
+            return
+        if self._moving:  # not before: a change to a model would come amid a pass
+            self._adopt(self._moving)
+            self._moving = []
+        self._look()
+        self._remember()
+
+    def see(self) -> None:
+        """Count a step where the weights are no more what they were after the backward pass."""
+        if self._leaves and self._possible() and self._moved():
+            self._moving = self._leaves
+            self._count()
 
     def forget(self) -> None:
         """Drop the copies: whatever moves the weights now is known."""
         self._before = []
 
-    def replaced(self, leaves: Sequence[Tensor]) -> bool:
+    def _count(self) -> None:
+        self.forget()
+        self._step()
+
+    def _leaves_of(self, root: Tensor) -> list[Tensor]:
+        """Return what the backward pass reaches; walks the graph only until it stays the same."""
+        if self._same_leaves >= _WALKS and all(leaf.requires_grad for leaf in self._leaves):
+            return self._leaves
+        leaves = leaves_of(root)
+        same = [id(leaf) for leaf in leaves] == [id(leaf) for leaf in self._leaves]
+        self._same_leaves = self._same_leaves + 1 if same else 0
+        return leaves
+
+    def _remember(self) -> None:
+        """Keep copies of the smallest leaves that have a gradient."""
+        room, self._before = _WATCHED, []
+        for leaf in sorted((one for one in self._leaves if one.grad is not None), key=Tensor.numel):
+            room -= leaf.numel()
+            if room < 0 and self._before:
+                break
+            self._before.append((leaf, leaf.detach().clone()))
+
+    def _replaced(self, leaves: Sequence[Tensor]) -> bool:
         """Whether new tensors of the same shapes stand in the place of all the old ones."""
         old = [leaf for leaf, _before in self._before]
         if not old or any(leaf is other for leaf in old for other in leaves):
@@ -62,7 +125,7 @@ class HandUpdates:
         shapes = [leaf.shape for leaf in leaves]
         return all(leaf.shape in shapes for leaf in old)
 
-    def moved(self) -> bool:
+    def _moved(self) -> bool:
         """Whether a weight is not what it was.
 
         A training that has converged moves nothing any more: then a gradient that was cleared tells

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from nndiag.attach import losses as loss_calls
-from nndiag.attach.by_hand import ByHand, HandUpdates, Tensors, leaves_of
+from nndiag.attach.by_hand import HandUpdates, Tensors
 from nndiag.attach.calls import Calls
 from nndiag.attach.evaluation import Evaluations
 from nndiag.attach.intervening import Intervening
@@ -80,10 +80,13 @@ class Session:
         )
         only = None if only is None else list(only)
         self._calls = Calls(self._new_watch, self._foreign, self._passing, only, self._change_first)
-        self._by_hand = ByHand(p for model in only or () for p in model.parameters())
-        self._hand_updates = HandUpdates()
-        self._leaves: list[Tensor] = []
-        self._moving: list[Tensor] = []
+        self._by_hand = HandUpdates(
+            lambda: self._calls.open and self._steps.all_by_hand,
+            self._look_at_weights,
+            lambda: self._steps.by_hand(self._by_hand.stand_in, looked=True),
+            self._adopt,
+            [p for model in only or () for p in model.parameters()],
+        )
         self._loaded: set[int] = set()
         self._losses = TrainingLosses()
         self._accuracy = Recorder()
@@ -112,7 +115,7 @@ class Session:
     ) -> None:
         self._limit = None  # the training is over
         try:
-            self._see_hand_update()
+            self._by_hand.see()
         finally:
             self._detach()
 
@@ -166,7 +169,7 @@ class Session:
         return self._change_input(model, args, {})[0] if self._interventions else None
 
     def _passing(self, x: Tensor | None, grad: bool, training: bool) -> None:
-        self._see_hand_update()
+        self._by_hand.see()
         if not grad:
             self._free_passes += 1
             self._evaluations.met(x)
@@ -230,19 +233,14 @@ class Session:
                     if isinstance(root, Tensor) and root.numel() == 1:
                         self._before_backward(root)
             result = original(tensors, *args, **kwargs)
-            if self._leaves and not self._foreign():
-                self._after_backward()
+            if not self._foreign():
+                self._by_hand.after_backward()
             return result
 
         return backward
 
     def _before_backward(self, root: Tensor) -> None:
-        self._see_hand_update()
-        leaves = leaves_of(root) if self._calls.open and self._steps.all_by_hand else []
-        if self._hand_updates.replaced(leaves):  # `w = (w - lr * w.grad).detach()...`
-            self._count_hand_update()
-        self._leaves = leaves
-        self._by_hand.hold(leaves or self._by_hand.param_groups[0]["params"])
+        self._by_hand.before_backward(root)
         self._steps.before_backward()
         for intervention in self._interventions:
             intervention.on_backward(root)
@@ -272,7 +270,7 @@ class Session:
 
     def _step_begins(self, optimizer: OptimizerWatch) -> None:
         """Take in weights of no module that an optimizer is about to move for the first time."""
-        self._hand_updates.forget()
+        self._by_hand.forget()
         self._adopt([p for p in optimizer.parameters if p.grad is not None])
 
     def _adopt(self, moving: Sequence[Tensor]) -> None:
@@ -281,25 +279,9 @@ class Session:
         if bare and self._calls.open:
             self._calls.add(Tensors(bare))
 
-    def _after_backward(self) -> None:
-        """Look at the weights as long as the script may be moving them itself."""
-        if self._moving:  # not before: a change to a model would come amid a pass
-            self._adopt(self._moving)
-            self._moving = []
+    def _look_at_weights(self) -> None:
         for watch in self._calls.models:
             watch.look_at_weights()
-        self._hand_updates.remember(self._leaves)
-
-    def _see_hand_update(self) -> None:
-        """Count a step where the weights are no more what they were after the backward pass."""
-        if self._leaves and self._steps.all_by_hand and self._hand_updates.moved():
-            self._count_hand_update()
-            self._moving = self._leaves
-
-    def _count_hand_update(self) -> None:
-        self._hand_updates.forget()
-        self._by_hand.hold(self._leaves)
-        self._steps.by_hand(self._by_hand, looked=True)
 
     def step(self, loss: Tensor | None = None) -> None:
         """End a step that no torch optimizer makes; one that it has just made counts once."""
@@ -307,7 +289,7 @@ class Session:
             return
         if loss is not None:
             self._fresh.append(loss.detach())
-        self._steps.by_hand(self._by_hand)
+        self._steps.by_hand(self._by_hand.stand_in)
 
     def _step_ended(self, optimizer: OptimizerWatch) -> None:
         number = self._steps.taken
@@ -340,7 +322,7 @@ class Session:
             namespace: the script's global variables, for the names of its models.
             error: the exception that ended it.
         """
-        self._see_hand_update()
+        self._by_hand.see()
         optimizers = self._steps.optimizers
         held = {key for optimizer in optimizers for key in optimizer.held}
         models = self._calls.models
