@@ -7,7 +7,7 @@ modules. No hook tells of such a step: the weights do, when the next pass begins
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -39,7 +39,8 @@ class HandUpdates:
 
     Args:
         possible: whether the script may be moving its weights itself.
-        look: takes a look at the weights of all models before they may move.
+        look: takes a look at the weights of all models before they may move, and at gradients, by
+            id of the weight, that stand in no `.grad`.
         step: counts a step that has been made.
         adopt: takes in weights that were moved.
         parameters: what is moved, where that is known beforehand.
@@ -51,7 +52,7 @@ class HandUpdates:
     def __init__(
         self,
         possible: Callable[[], bool],
-        look: Callable[[], None],
+        look: Callable[[Mapping[int, Tensor]], None],
         step: Callable[[], None],
         adopt: Callable[[Sequence[Tensor]], None],
         parameters: Iterable[Tensor] = (),
@@ -65,6 +66,15 @@ class HandUpdates:
         self._looks = 0
         self._ever, self._always = False, True
 
+    def asks(self, outputs: Any, inputs: Any, create_graph: bool) -> Tensor | None:
+        """Return the loss where `torch.autograd.grad` is asked for the gradient of weights."""
+        if not self._possible() or create_graph:
+            return None
+        root = outputs[0] if isinstance(outputs, list | tuple) and len(outputs) == 1 else outputs
+        wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+        leaves = all(isinstance(one, Tensor) and one.is_leaf for one in wanted)
+        return root if isinstance(root, Tensor) and root.numel() == 1 and leaves else None
+
     def before_backward(self, root: Tensor) -> None:
         """Take in that a backward pass begins; a step before it is seen now at the latest."""
         self.see()
@@ -75,15 +85,19 @@ class HandUpdates:
         if leaves:
             self.stand_in.hold(leaves)
 
-    def after_backward(self) -> None:
-        """Keep what the weights are as long as the script may be moving them itself."""
+    def after_backward(self, gradients: Mapping[int, Tensor] | None = None) -> None:
+        """Keep what the weights are as long as the script may be moving them itself.
+
+        Args:
+            gradients: by id of the weight, those that stand in no `.grad`.
+        """
         if not self._leaves:
             return
         if self._moving:  # not before: a change to a model would come amid a pass
             self._adopt(self._moving)
             self._moving = []
-        self._look()
-        self._remember()
+        self._look(gradients or {})
+        self._remember(gradients or {})
 
     def see(self) -> None:
         """Count a step where the weights are no more what they were after the backward pass."""
@@ -108,10 +122,11 @@ class HandUpdates:
         self._same_leaves = self._same_leaves + 1 if same else 0
         return leaves
 
-    def _remember(self) -> None:
+    def _remember(self, gradients: Mapping[int, Tensor]) -> None:
         """Keep copies of the smallest leaves that have a gradient."""
         room, self._before = _WATCHED, []
-        for leaf in sorted((one for one in self._leaves if one.grad is not None), key=Tensor.numel):
+        known = (one for one in self._leaves if one.grad is not None or id(one) in gradients)
+        for leaf in sorted(known, key=Tensor.numel):
             room -= leaf.numel()
             if room < 0 and self._before:
                 break

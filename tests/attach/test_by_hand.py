@@ -75,6 +75,42 @@ def by_optimizer(model: nn.Module) -> Callable[[nn.Module], None]:
     return update
 
 
+def asked_for(model: nn.Module, steps: int = 30) -> list[float]:
+    """The same training with gradients that are returned."""
+    x, y = data()
+    weights = list(model.parameters())
+    losses = []
+    for _step in range(steps):
+        loss = F.cross_entropy(model(x), y)
+        losses.append(loss.item())
+        gradients = torch.autograd.grad(loss, weights)
+        with torch.no_grad():
+            for weight, gradient in zip(weights, gradients, strict=True):
+                weight -= RATE * gradient
+    return losses
+
+
+def test_gradients_that_are_asked_for_are_seen_too() -> None:
+    model, plain = net(), net()
+    expected = asked_for(plain)
+    with Session() as session:
+        assert asked_for(model) == expected
+    twin = net()
+    with Session() as other:
+        loop(twin, by_optimizer(twin))
+    seen, known = session.observation(), other.observation()
+    assert (seen.steps, seen.backwards) == (30, 30)
+    np.testing.assert_allclose(
+        seen.optimizers[0].gradient_norm.values, known.optimizers[0].gradient_norm.values, rtol=1e-5
+    )
+    np.testing.assert_allclose(seen.optimizers[0].lr.values, RATE, rtol=1e-5)
+    for name, column in known.models[0].trace.columns.items():
+        if name != "symmetric_fraction":  # needs the gradient itself
+            mine = seen.models[0].trace.columns[name]
+            np.testing.assert_allclose(mine, column, rtol=1e-4, err_msg=name)
+    assert diagnose_run(seen) == []
+
+
 @pytest.mark.parametrize("update", [in_place, through_data, late_clearing])
 def test_updates_by_hand_are_seen_as_an_optimizers_are(update: Any) -> None:
     model, twin, plain = net(), net(), net()
