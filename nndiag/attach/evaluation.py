@@ -14,6 +14,7 @@ from nndiag.attach.inputs import Seen
 from nndiag.attach.losses import right_answers
 from nndiag.attach.patches import Patches
 from nndiag.attach.series import on_host
+from nndiag.probe.tracing import traced
 from nndiag.schema.observation import Evaluation
 
 _MOST = 1024
@@ -59,7 +60,7 @@ class Evaluations:
     def _around_choice(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def choose(scores: Any, *args: Any, **kwargs: Any) -> Any:
             chosen = original(scores, *args, **kwargs)
-            if torch.compiler.is_compiling() or torch.is_grad_enabled():
+            if traced() or torch.is_grad_enabled():
                 return chosen
             indices = chosen if isinstance(chosen, Tensor) else getattr(chosen, "indices", None)
             if isinstance(indices, Tensor) and not indices.is_floating_point() and indices.ndim:
@@ -71,7 +72,7 @@ class Evaluations:
     def _around_equal(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def equal(one: Any, other: Any, *args: Any, **kwargs: Any) -> Any:
             result = original(one, other, *args, **kwargs)
-            if torch.compiler.is_compiling() or torch.is_grad_enabled():
+            if traced() or torch.is_grad_enabled():
                 return result
             if isinstance(other, Tensor) and isinstance(result, Tensor):
                 self._note_comparison(one, other, result)

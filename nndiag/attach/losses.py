@@ -13,6 +13,7 @@ from torch import Tensor
 from nndiag.attach import graph
 from nndiag.attach.series import on_host
 from nndiag.probe import statistics
+from nndiag.probe.tracing import traced
 from nndiag.schema.observation import LabelRecord, LossRecord
 
 #: Functions of torch.nn.functional that are looked at; the modules of torch.nn call them.
@@ -268,7 +269,7 @@ def looking(
         scores = args[0] if args else kwargs.get("input")
         target = args[1] if len(args) > 1 else kwargs.get("target")
         usable = isinstance(scores, Tensor) and isinstance(target, Tensor)
-        if not usable or torch.compiler.is_compiling():
+        if not usable or traced():
             return original(*args, **kwargs)
         assert isinstance(scores, Tensor)
         assert isinstance(target, Tensor)

@@ -16,12 +16,14 @@ from torch.utils.hooks import RemovableHandle
 from nndiag.attach.by_hand import Tensors
 from nndiag.attach.inputs import InputWatch, first_float
 from nndiag.attach.recurrence import TimeProfiles
-from nndiag.probe.layers import batch_size, find_layers, first_tensor
+from nndiag.probe.layers import all_tensors, batch_size, find_layers
 from nndiag.probe.probe import Probe
+from nndiag.probe.tracing import traced
 from nndiag.schema.observation import ModelRecord, ParameterRecord
 from nndiag.schema.trace import Trace
 
 _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
+_MOST_OUTPUTS = 16
 _GRADIENT_LOOKS = 16  # steps at which every parameter's gradient is looked at, at least
 
 
@@ -103,7 +105,7 @@ class ModelWatch:
         self._enters(self.model, args, {})
 
     def _enters(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if torch.compiler.is_compiling() or not torch.is_grad_enabled():
+        if traced() or not torch.is_grad_enabled():
             return
         x = first_float(args, kwargs)
         if x is not None and x.numel():
@@ -153,14 +155,16 @@ class ModelWatch:
         """Take in the end of a call outside any other module."""
         if module is not self.model and module is not self._beginner:
             return
-        out = first_tensor(output if not hasattr(output, "logits") else output.logits)
+        outputs = all_tensors(output if not hasattr(output, "logits") else output.logits)
         modes = [module.training for _name, module in (*self._norms, *self._dropouts)]
         if not torch.is_grad_enabled():
             self._passes["evaluation"] += 1
             self._passes["evaluation in training"] += self.model.training and any(modes)
             return
-        if out is None or not out.requires_grad:
+        outputs = [one for one in outputs if one.requires_grad][:_MOST_OUTPUTS]
+        if not outputs:
             return
+        out = outputs[0]
         self._output = tuple(out.shape)
         asleep = bool(modes) and not any(modes) and not self.model.training
         frozen = self.model.training and any(not module.training for _n, module in self._norms)
@@ -176,7 +180,8 @@ class ModelWatch:
                 self._passes["frozen norms"] += frozen
                 self._passes["single"] += single
 
-        out.register_hook(came_back)
+        for one in outputs:  # a loss may leave some of them out
+            one.register_hook(came_back)
 
     # -- steps --------------------------------------------------------------------------------
 

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.autograd import grad  # torch's own: a script's calls are watched
 from torch.utils.hooks import RemovableHandle
 
+from nndiag.probe.tracing import traced
+
 _SAMPLES = 8
 
 
@@ -45,7 +47,7 @@ class TimeProfiles:
 
     def _hook(self, name: str) -> Any:
         def look(module: nn.RNNBase, args: tuple[Any, ...], output: Any) -> None:
-            if torch.compiler.is_compiling() or not torch.is_grad_enabled():
+            if traced() or not torch.is_grad_enabled():
                 return
             x = args[0] if args else None
             if isinstance(x, Tensor) and x.ndim == 3 and x.is_floating_point():

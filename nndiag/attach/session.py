@@ -31,6 +31,8 @@ from nndiag.attach.patches import Patches
 from nndiag.attach.run_series import applied_rate, gradient_norm, update_ratio
 from nndiag.attach.series import Recorder
 from nndiag.attach.steps import Steps
+from nndiag.locales import _
+from nndiag.probe.tracing import transformed
 from nndiag.schema.observation import ErrorRecord, ModelRecord, Observation, OptimizerRecord
 from nndiag.schema.trace import STATISTICS
 
@@ -94,6 +96,7 @@ class Session:
         self._evaluations = Evaluations()
         self._fresh: list[Tensor] = []
         self._called_losses = self._free_passes = 0
+        self._transformed = False
         self._unscaled: tuple[weakref.ref[Tensor], Tensor] | None = None
         self._started = time.perf_counter()
 
@@ -141,7 +144,10 @@ class Session:
             model.close()
 
     def _foreign(self) -> bool:
-        """Whether the call comes from another thread or from the compiler."""
+        """Whether the call comes from another thread, the compiler or a transform of torch.func."""
+        if transformed():
+            self._transformed = True
+            return True
         return torch.compiler.is_compiling() or threading.get_ident() != self._thread
 
     # -- models -------------------------------------------------------------------------------
@@ -345,6 +351,13 @@ class Session:
         watches = [watch for watch in models if watch.learns(held)] or models
         records = list(self._model_records(watches, held, namespace or {}))
         notes = [note for watch in watches for note in watch.notes]
+        if self._transformed:
+            notes.append(
+                _(
+                    "A model is called inside transforms of torch.func (grad, vmap, ...): what "
+                    "happens there cannot be seen."
+                )
+            )
         alone = len([optimizer for optimizer in optimizers if optimizer.steps]) == 1
         return Observation(
             steps=self._steps.taken,

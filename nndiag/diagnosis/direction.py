@@ -20,6 +20,8 @@ UNDONE = 0.3
 #: Times the size of the first loss below zero from which an objective has no floor. A negative
 #: log-density or reward ends within a few times its first size; our choice, far beyond it.
 FLOORLESS = 100.0
+#: ... and from here on even where it has come to a halt there.
+FAR_BELOW = 1e4
 
 
 def check(observation: Observation) -> list[Finding]:
@@ -77,7 +79,7 @@ def _floorless(observation: Observation) -> list[Finding]:
     start, end = learning.ends(series)
     before, later, last = (float(np.median(part)) for part in np.array_split(values, 3))
     faster = before - later < later - last
-    if end > -FLOORLESS * max(abs(start), 1.0) or not faster:
+    if end > -(FLOORLESS if faster else FAR_BELOW) * max(abs(start), 1.0):
         return []
     return [
         Finding(
@@ -85,10 +87,10 @@ def _floorless(observation: Observation) -> list[Finding]:
             severity=Severity.WARNING,
             evidence={"first_loss": start, "last_loss": end},
             cause=_(
-                "The loss falls from {start:.3g} to {end:.3g}, faster and faster: it has no floor, "
+                "The loss falls from {start:.3g} to {end:.3g}{faster}: it has no floor, "
                 "so that training makes some error ever larger. A term of it is likely to have the "
                 "wrong sign."
-            ).format(start=start, end=end),
+            ).format(start=start, end=end, faster=_(", faster and faster") if faster else ""),
             fixes=(
                 _("look at each term alone: an error or a divergence is added, never subtracted"),
                 _("bound what may grow: a log-variance clamped, a score through a sigmoid"),

@@ -13,6 +13,8 @@ from nndiag.schema.observation import Evaluation, Observation, Series
 GOOD_SKILL = 0.5
 #: Steps at the least before a run is judged at all; the opening is not.
 JUDGED_STEPS = 20
+#: Values at the beginning that an average may take: the loss of a long run falls fast there.
+_BEGINNING = 10
 #: Share of the run, at its end, over which noisy values are averaged.
 _END = 0.2
 
@@ -24,11 +26,14 @@ def loss(observation: Observation) -> Series:
 
 
 def ends(series: Series) -> tuple[float, float]:
-    """Return the median of the first values (a twentieth) and of the last fifth; NaN if empty."""
+    """Return the median of the first values (a twentieth, ten at most) and of the last fifth.
+
+    NaN where there are none.
+    """
     values = series.values[np.isfinite(series.values)]
     if not values.size:
         return math.nan, math.nan
-    first = max(1, values.size // 20)
+    first = max(1, min(_BEGINNING, values.size // 20))
     last = max(1, int(_END * values.size))
     return float(np.median(values[:first])), float(np.median(values[-last:]))
 

@@ -35,6 +35,8 @@ SWINGS = 0.8
 PRIOR_BAND = 0.05
 #: Recorded steps by which what the first ones did has come out.
 EARLY = 10
+#: ... and below so much of that it has found out what the inputs tell.
+BELOW_PRIOR = 0.8
 #: Share of the clipping calls that cut, and the cut, from which clipping sets the pace.
 CLIPPED_SHARE = 0.95
 CLIPPED_CUT = 20.0
@@ -261,6 +263,8 @@ def _stalled(
     if observation.steps < 2 * learning.JUDGED_STEPS:
         return None
     prior = progress.prior(observation)
+    if prior is not None and prior > 0 and seen.last < BELOW_PRIOR * prior:
+        return None  # it stands where the inputs tell no more, maybe, and knows what they do
     near = prior is not None and prior > 0 and abs(seen.last / prior - 1) < PRIOR_BAND
     flat = seen.best_fall < 0.1 and learning.plateau(optimizer.loss, least=0.05)
     if not (flat or (near and learning.plateau(optimizer.loss, least=0.1))):

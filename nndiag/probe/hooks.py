@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.compiler import is_compiling
 from torch.nn.parameter import UninitializedParameter
 from torch.utils.hooks import RemovableHandle
 
@@ -24,6 +23,7 @@ from nndiag.probe.buffer import ONE, ZERO, Buffer, Key
 from nndiag.probe.functional import Source, followed, may_be_followed
 from nndiag.probe.layers import Layer, batch_size, first_tensor
 from nndiag.probe.passes import Pass, Passes, backward_number
+from nndiag.probe.tracing import traced
 from nndiag.theory.saturation import Tails
 
 _MOMENTS = {"activation_mean", "activation_std"}
@@ -123,7 +123,7 @@ class Taps:
 
     def _on_source(self, module: nn.Module, args: Any, output: Any) -> None:
         layer = self._latest
-        if is_compiling() or layer is None or not isinstance(output, Tensor):
+        if traced() or layer is None or not isinstance(output, Tensor):
             return
         if output.grad_fn is None or (module is not layer.module and not may_be_followed(module)):
             return
@@ -158,7 +158,7 @@ class Taps:
     def _on_functional(
         self, layer: Layer, activation: nn.Module, module: nn.Module, args: Any, output: Any
     ) -> None:
-        if is_compiling() or self._latest is not layer or not isinstance(output, Tensor):
+        if traced() or self._latest is not layer or not isinstance(output, Tensor):
             return
         self._latest = None
         current = self.passes.newest
@@ -178,7 +178,7 @@ class Taps:
     # -- forward ------------------------------------------------------------------------------
 
     def _on_root(self, module: nn.Module, args: Any, kwargs: Any) -> None:
-        if is_compiling():
+        if traced():
             return
         self.enter_root(kwargs, args)
 
@@ -195,11 +195,11 @@ class Taps:
             self.passes.begin(batch_size(args, kwargs) or 0)
 
     def _after_root(self, module: nn.Module, args: Any, output: Any) -> None:
-        if not is_compiling():
+        if not traced():
             self._inside = False
 
     def _on_layer(self, layer: Layer, module: nn.Module, args: Any, output: Any) -> None:
-        if is_compiling():  # no part of the graph: a compiled layer shows its weights alone
+        if traced():  # no part of the graph: a compiled layer shows its weights alone
             return
         self._latest = None
         if not self.recording or not torch.is_grad_enabled():
@@ -254,7 +254,7 @@ class Taps:
     def _before_activation(
         self, name: str, tails: Tails | None, module: nn.Module, args: Any
     ) -> None:
-        if is_compiling():
+        if traced():
             return
         layer = self._latest
         if layer is None or not args or not isinstance(args[0], Tensor):
@@ -270,7 +270,7 @@ class Taps:
             self._note_shares(layer, layer.tails, current, call, args[0].detach())
 
     def _on_activation(self, module: nn.Module, args: Any, output: Any) -> None:
-        if is_compiling():
+        if traced():
             return
         layer, self._latest = self._latest, None  # only the first activation on a layer is its own
         if layer is not None and self._moments and isinstance(output, Tensor):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -143,14 +144,25 @@ def first_tensor(value: object) -> Tensor | None:
     """Return the first floating-point tensor in a module's output: itself, or nested in it."""
     if isinstance(value, Tensor):
         return value if value.is_floating_point() else None
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for item in value:
-            found = first_tensor(item)
-            if found is not None:
-                return found
-    return None
+    return next(_floats(value), None)
+
+
+def all_tensors(value: object) -> list[Tensor]:
+    """Return every floating-point tensor in a module's output."""
+    return list(_floats(value))
+
+
+def _floats(value: object) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        if value.is_floating_point():
+            yield value
+        return
+    for item in value.values() if isinstance(value, dict) else value if _listed(value) else ():
+        yield from _floats(item)
+
+
+def _listed(value: object) -> TypeGuard[list[object] | tuple[object, ...]]:
+    return isinstance(value, list | tuple)
 
 
 def batch_size(args: tuple[object, ...], kwargs: dict[str, object]) -> int | None:
