@@ -19,6 +19,7 @@ from nndiag.probe.layers import Matrix
 _WATCHED = 1 << 16  # entries of the smallest weights that are compared
 _HOST_LOOKS = 64  # times that a device is waited for to see whether they moved
 _MOST_NODES = 20_000
+_STEADY = 2  # backward passes, from the first on, that weights are all a part of
 _WALKS = 8  # through graphs with the same leaves, after which the next ones are taken to have them
 _MOST_FRAMES = 32
 
@@ -61,6 +62,8 @@ class HandUpdates:
         self.stand_in = ByHand(parameters)
         self._leaves: list[Tensor] = []
         self._same_leaves = 0
+        self._walks: list[list[Tensor]] = []
+        self._asked: set[int] = set()
         self._moving: list[Tensor] = []
         self._before: list[tuple[Tensor, Tensor]] = []
         self._looks = 0
@@ -68,7 +71,9 @@ class HandUpdates:
 
     def asks(self, outputs: Any, inputs: Any, create_graph: bool) -> Tensor | None:
         """Return the loss where `torch.autograd.grad` is asked for the gradient of weights."""
-        if not self._possible() or create_graph:
+        if create_graph or not self._possible():  # a derivative that is a part of the loss
+            given = [inputs] if isinstance(inputs, Tensor) else inputs
+            self._asked.update(id(one) for one in given)
             return None
         root = outputs[0] if isinstance(outputs, list | tuple) and len(outputs) == 1 else outputs
         wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)
@@ -79,6 +84,8 @@ class HandUpdates:
         """Take in that a backward pass begins; a step before it is seen now at the latest."""
         self.see()
         leaves = self._leaves_of(root) if self._possible() else []
+        if len(self._walks) < _STEADY:
+            self._walks.append(leaves or leaves_of(root))
         if self._replaced(leaves):  # `w = (w - lr * w.grad).detach()...`
             self._count()
         self._leaves = leaves
@@ -98,6 +105,18 @@ class HandUpdates:
             self._moving = []
         self._look(gradients or {})
         self._remember(gradients or {})
+
+    def steady(self) -> list[Tensor]:
+        """Return what the first backward passes all reached: weights, and no batches of inputs."""
+        first, *others = self._walks or [[]]
+        kept = [
+            leaf
+            for leaf in first
+            if leaf.grad is not None
+            and id(leaf) not in self._asked
+            and all(any(leaf is one for one in other) for other in others)
+        ]
+        return kept if len(others) == _STEADY - 1 else []
 
     def see(self) -> None:
         """Count a step where the weights are no more what they were after the backward pass."""

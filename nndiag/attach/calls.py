@@ -97,6 +97,8 @@ class Calls:
             watch.begin_inside(module, args if changed is None else changed)
         elif watch.model is not module:
             watch.part_called(module, args)
+        elif watch.scripted:
+            watch.begin_inside(module, args)
         self._passing(first_float(args, {}), torch.is_grad_enabled(), module.training)
         return changed
 

@@ -20,7 +20,10 @@ from nndiag.schema.observation import LabelRecord, LossRecord
 CLASSIFICATION = ("cross_entropy", "nll_loss")
 BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 REGRESSION = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
-FUNCTIONS = (*CLASSIFICATION, *BINARY, *REGRESSION)
+DIVERGENCE = ("kl_div", "ctc_loss")
+FUNCTIONS = (*CLASSIFICATION, *BINARY, *REGRESSION, *DIVERGENCE)
+#: Those that take logarithms of probabilities.
+_LOGARITHMS = ("nll_loss", *DIVERGENCE)
 
 _MOST_BATCHES = 512
 _MOST_CLASSES = 1024
@@ -153,10 +156,8 @@ class TrainingLosses:
     def _check(
         self, way: _Way, function: str, made_by: str, scores: Tensor, target: Tensor
     ) -> None:
-        if function == "nll_loss" and scores.ndim >= 1:
-            axis = 0 if scores.ndim == 1 else 1
-            far = scores.float().logsumexp(axis).abs() > 1e-2
-            way.invalid.append(far.any().float())
+        if function in _LOGARITHMS and scores.ndim >= 1:
+            way.invalid.append(_no_log_probabilities(function, scores.float()))
         if made_by == "relu":
             way.zeros.append((scores == 0).float().mean())
         if target.is_floating_point() and target.numel():
@@ -228,6 +229,19 @@ def _labels(
         count = torch.full_like(values[0], float(values.numel()))
         return torch.stack([count, values.sum(), values.square().sum()]), 0, one_each
     return None
+
+
+def _no_log_probabilities(function: str, scores: Tensor) -> Tensor:
+    """Return 1 where exp(scores) does not add up to 1 over classes, else 0.
+
+    Classes are on axis 1 (`nll_loss`) or 2 (`ctc_loss`); of a divergence on any that fits.
+    """
+    if function == "kl_div":
+        axes = list(range(1, scores.ndim)) or [0]
+    else:
+        axes = [min(scores.ndim - 1, 1 if function == "nll_loss" else 2)]
+    far = torch.stack([(scores.logsumexp(axis).abs() > 1e-2).any() for axis in axes])
+    return far.all().float()
 
 
 def _histogram(labels: Tensor, classes: int) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
+from torch.nn.parameter import UninitializedParameter
 from torch.utils.hooks import RemovableHandle
 
 from nndiag.attach.by_hand import Tensors
@@ -56,7 +57,8 @@ class ModelWatch:
             Probe(model, every=every, statistics=statistics) if find_layers(_inner(model)) else None
         )
         self._input = InputWatch()
-        first = next((p for p in model.parameters() if p.requires_grad), None)
+        drawn = (p for p in model.parameters() if not isinstance(p, UninitializedParameter))
+        first = next((p for p in drawn if p.requires_grad), None)
         self._drawn = None if first is None else (first, first.detach().clone())
         self._profiles = TimeProfiles(model)
         self._passes = Counter[str]()
@@ -71,14 +73,18 @@ class ModelWatch:
         self._waiting: list[tuple[int, Tensor]] = []
         self._handles: list[RemovableHandle] = []
         self._late = late
+        self._is_open = False
+        self.scripted = isinstance(model, torch.jit.ScriptModule)
         # No call of it is ever seen: a step tells that it was trained.
         self._bare = isinstance(model, Tensors) and self.probe is not None
 
     def open(self) -> None:
         """Put the hooks on."""
-        if self._handles:
+        if self._is_open:
             return
-        self._handles = [self.model.register_forward_pre_hook(self._enters, with_kwargs=True)]
+        self._is_open = True
+        if not self.scripted:  # torch.jit takes no hooks
+            self._handles = [self.model.register_forward_pre_hook(self._enters, with_kwargs=True)]
         if self.probe is not None and not self._late:
             self.probe.__enter__()
 
@@ -87,9 +93,9 @@ class ModelWatch:
         self._profiles.close()
         for handle in self._handles:
             handle.remove()
-        if self._handles and self.probe is not None:
+        if self._is_open and self.probe is not None:
             self.probe.__exit__(None, None, None)
-        self._handles = []
+        self._handles, self._is_open = [], False
 
     def owns(self, module: nn.Module) -> bool:
         """Whether the module is the model or inside it."""
@@ -334,7 +340,20 @@ def _inner(model: nn.Module) -> nn.Module:
 
 
 def _named(model: nn.Module, kind: Any) -> list[tuple[str, Any]]:
-    return [(name, module) for name, module in model.named_modules() if isinstance(module, kind)]
+    """Return modules of a kind by name; one that torch.jit has scripted goes by its old class."""
+    scripted = {one.__name__ for one in _subclasses(kind)}
+    return [
+        (name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, kind) or getattr(module, "original_name", "") in scripted
+    ]
+
+
+def _subclasses(kind: type) -> Iterator[type]:
+    one: type
+    for one in kind.__subclasses__():
+        yield one
+        yield from _subclasses(one)
 
 
 def _normalised(modules: Collection[nn.Module]) -> str:

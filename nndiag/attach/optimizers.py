@@ -25,7 +25,7 @@ class OptimizerWatch:
         self.optimizer = optimizer
         self.steps = 0
         self.backwards_seen = 0
-        self.last_step = -1
+        self.first_step = self.last_step = -1
         self.skipped = 0
         self.losses = Recorder()
         self._rates = Recorder()
@@ -93,6 +93,8 @@ class OptimizerWatch:
             self._empty += not self._fresh or all(p.grad is None for p in self.parameters)
         self.backwards_seen = backwards
         self.last_step = step
+        if self.first_step < 0:
+            self.first_step = step
         self.steps += 1
         self._cleared = False
 

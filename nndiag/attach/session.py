@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 import weakref
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -145,10 +146,12 @@ class Session:
 
     def _foreign(self) -> bool:
         """Whether the call comes from another thread, the compiler or a transform of torch.func."""
+        if torch.compiler.is_compiling() or threading.get_ident() != self._thread:
+            return True
         if transformed():
             self._transformed = True
             return True
-        return torch.compiler.is_compiling() or threading.get_ident() != self._thread
+        return False
 
     # -- models -------------------------------------------------------------------------------
 
@@ -249,7 +252,9 @@ class Session:
     def _around_grad(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
             create_graph = bool(kwargs.get("create_graph") or args[2:3] == (True,))
-            root = None if self._foreign() else self._by_hand.asks(outputs, inputs, create_graph)
+            root = None
+            if not self._foreign():
+                root = self._by_hand.asks(outputs, inputs, create_graph)
             if root is not None:
                 self._before_backward(root)
             result = original(outputs, inputs, *args, **kwargs)
@@ -291,9 +296,14 @@ class Session:
     # -- steps --------------------------------------------------------------------------------
 
     def _step_begins(self, optimizer: OptimizerWatch) -> None:
-        """Take in weights of no module that an optimizer is about to move for the first time."""
+        """Take in weights of no module that an optimizer moves, and those beside that it misses."""
         self._by_hand.forget()
-        self._adopt([p for p in optimizer.parameters if p.grad is not None])
+        if optimizer.steps:
+            known = {id(parameter) for parameter in self._calls.parameters()}
+            held = [p for p in optimizer.parameters if p.grad is not None]
+            if any(id(parameter) not in known for parameter in held):
+                ids = {id(parameter) for parameter in held}
+                self._adopt([*held, *(p for p in self._by_hand.steady() if id(p) not in ids)])
 
     def _adopt(self, moving: Sequence[Tensor]) -> None:
         known = {id(parameter) for parameter in self._calls.parameters()}
@@ -358,7 +368,6 @@ class Session:
                     "happens there cannot be seen."
                 )
             )
-        alone = len([optimizer for optimizer in optimizers if optimizer.steps]) == 1
         return Observation(
             steps=self._steps.taken,
             backwards=self._steps.backwards,
@@ -366,7 +375,8 @@ class Session:
             models=tuple(records),
             optimizers=tuple(self._optimizer_records(watches, records)),
             losses=self._losses.records(),
-            labels=self._losses.labels() if alone else None,
+            labels=None if self._steps.in_turns else self._losses.labels(),
+            in_turns=self._steps.in_turns,
             evaluations=self._evaluations.records(),
             accuracy=self._accuracy.series(),
             training_samples=self._evaluations.training_samples,
@@ -386,8 +396,12 @@ class Session:
             for name, module in self._calls.stray.values()
             for key, parameter in module.named_parameters(recurse=False)
         ]
+        taken = Counter[str]()
         for place, watch in enumerate(watches):
             name = known.get(id(watch.model), type(watch.model).__name__.lower())
+            taken[name] += 1
+            if taken[name] > 1:
+                name = f"{name}_{taken[name]}"
             record = watch.record(name, self._calls.ran, self._loaded, held)
             yield replace(record, parameters=(*record.parameters, *(() if place else strays)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -27,7 +28,7 @@ class Steps:
         models: returns the models watched so far.
         foreign: whether a call is not the script's own thread's.
         interventions: changes that act around a step.
-        beginning: told which optimizer is about to make its first step.
+        beginning: told which optimizer is about to make its first or second step.
         finished: told which optimizer has ended a step.
         only: optimizers to heed; None for all.
     """
@@ -91,7 +92,7 @@ class Steps:
         if not self._heeds(optimizer):
             return
         watch = self.watch_of(optimizer)
-        if not watch.steps:
+        if watch.steps < 2:
             self._beginning(watch)
         watch.before_step(self.taken + 1)
         for intervention in self._interventions:
@@ -127,6 +128,15 @@ class Steps:
             for watch in self._watches.values()
             if not watch.by_hand
         )
+
+    @property
+    def in_turns(self) -> bool:
+        """Whether optimizers step in turns, not one after the end of another."""
+        stepped = sorted(
+            (watch for watch in self._watches.values() if watch.steps),
+            key=lambda watch: watch.first_step,
+        )
+        return any(one.last_step > other.first_step for one, other in pairwise(stepped))
 
     @property
     def all_by_hand(self) -> bool:

@@ -70,7 +70,7 @@ def check(observation: Observation) -> list[Finding]:
     if labels is not None:
         rules = (_imbalance(labels, observation), _sorted(labels, observation))
         found += [finding for finding in rules if finding is not None]
-    noise = _noise(observation)
+    noise = None if learning.several_trainings(observation) else _noise(observation)
     return [*found, *([noise] if noise is not None else [])]
 
 
@@ -365,8 +365,7 @@ def _sorted(labels: LabelRecord, observation: Observation) -> Finding | None:
 def _calls_are_no_batches(observation: Observation) -> bool:
     """Whether one step computes several losses, so that a call is a role and not a batch."""
     calls = sum(one.calls for one in observation.losses if one.function != "expression")
-    players = [one for one in observation.optimizers if one.steps]
-    return calls > 1.5 * max(observation.backwards, 1) or len(players) > 1
+    return calls > 1.5 * max(observation.backwards, 1) or observation.in_turns
 
 
 def _unseen_are_known(observation: Observation) -> bool:

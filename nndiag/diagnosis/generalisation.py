@@ -47,6 +47,8 @@ FEW_IN_ALL = 1000
 
 def check(observation: Observation) -> list[Finding]:
     """Report overfitting and underfitting."""
+    if learning.several_trainings(observation):
+        return []
     finding = _overfitting(observation) or _underfitting(observation)
     return [finding] if finding is not None else []
 

@@ -75,6 +75,13 @@ def majority(observation: Observation) -> float | None:
     return float(labels.counts.max() / labels.counts.sum())
 
 
+def several_trainings(observation: Observation) -> bool:
+    """Whether several optimizers train several models: what is known of all is of none."""
+    stepped = [one for one in observation.optimizers if one.steps]
+    trained = [model for model in observation.models if model.training_passes]
+    return len(stepped) > 1 and len(trained) > 1
+
+
 def training_accuracy(observation: Observation) -> float | None:
     """Return the accuracy on training samples at the end of the run, None where unknown."""
     values = observation.accuracy.values[np.isfinite(observation.accuracy.values)]

@@ -20,6 +20,8 @@ _REGRESSION = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 _MODULES = {
     "cross_entropy": "CrossEntropyLoss",
     "nll_loss": "NLLLoss",
+    "kl_div": "KLDivLoss",
+    "ctc_loss": "CTCLoss",
     "binary_cross_entropy": "BCELoss",
     "binary_cross_entropy_with_logits": "BCEWithLogitsLoss",
     "mse_loss": "MSELoss",
@@ -227,6 +229,8 @@ def _raw(record: LossRecord, observation: Observation) -> Finding | None:
             observation,
             not_log_probabilities=record.not_log_probabilities,
         )
+    if record.function in ("kl_div", "ctc_loss"):
+        return _no_logarithms(record, observation)
     if record.function == "binary_cross_entropy" and record.producer in (
         *("linear", "relu", "tanh", "clamp"),
         *("log_softmax", "log_sigmoid"),
@@ -236,6 +240,27 @@ def _raw(record: LossRecord, observation: Observation) -> Finding | None:
         end = learning.ends(learning.loss(observation))[1]
         return _raw_binary(record, observation) if end > CLAMPED_LOSS else None
     return None
+
+
+def _no_logarithms(record: LossRecord, observation: Observation) -> Finding | None:
+    if record.not_log_probabilities <= NOT_LOG_SHARE:
+        return None
+    return _finding(
+        record,
+        Severity.CRITICAL,
+        _(
+            "`F.{function}` expects log-probabilities, and these are none: their exponentials do "
+            "not add up to 1 over any axis. The loss can then fall below zero, and what it falls "
+            "to means nothing."
+        ).format(function=record.function),
+        (
+            _("`F.log_softmax(scores, dim=-1)` before `F.{function}`").format(
+                function=record.function
+            ),
+        ),
+        observation,
+        not_log_probabilities=record.not_log_probabilities,
+    )
 
 
 def _raw_binary(record: LossRecord, observation: Observation) -> Finding:

@@ -33,7 +33,9 @@ def check(observation: Observation) -> list[Finding]:
         found += _foreign(observation, model) or _not_held(observation, model)
         found += _unreached(model)
         found += _frozen(observation, model)
-    return found
+    return found or [
+        idle for one in observation.optimizers if (idle := _empty(one, foreign=True)) is not None
+    ]
 
 
 def _trained(observation: Observation) -> list[ModelRecord]:
@@ -57,9 +59,15 @@ def _never_stepped(observation: Observation) -> Finding | None:
     )
 
 
-def _empty(optimizer: OptimizerRecord) -> Finding | None:
-    """Report an optimizer most of whose steps found no gradient or came before any backward."""
-    if optimizer.steps < _ENOUGH or not optimizer.held or optimizer.foreign == optimizer.held:
+def _empty(optimizer: OptimizerRecord, *, foreign: bool = False) -> Finding | None:
+    """Report an optimizer most of whose steps found no gradient or came before any backward.
+
+    Args:
+        foreign: one that holds parameters of no model: where nothing else explains it.
+    """
+    if optimizer.steps < _ENOUGH or not optimizer.held:
+        return None
+    if (optimizer.foreign == optimizer.held) != foreign:
         return None
     if optimizer.empty < 0.5 * optimizer.steps:
         return None

@@ -135,11 +135,18 @@ def not_checked(observation: Observation) -> list[str]:
                 "Progress of the loss: {steps} steps are too few to judge ({least} at least)."
             ).format(steps=observation.steps, least=learning.JUDGED_STEPS)
         )
-    if len([one for one in observation.optimizers if one.steps]) > 1:
+    if observation.in_turns:
         said.append(
             _(
                 "Progress of the loss and the labels: several optimizers step in turns, and the "
                 "losses of players of a game tell nothing of their progress."
+            )
+        )
+    elif learning.several_trainings(observation):
+        said.append(
+            _(
+                "Progress of the loss, overfitting and underfitting: several models are trained "
+                "one after another, and which of them counts is not known."
             )
         )
     elif observation.labels is None:
@@ -149,7 +156,7 @@ def not_checked(observation: Observation) -> list[str]:
                 "regression losses with a label a sample."
             )
         )
-    if not learning.unseen(observation):
+    if not learning.unseen(observation) and not learning.several_trainings(observation):
         said.append(
             _(
                 "Overfitting: no loss or accuracy was computed without gradients on samples that "

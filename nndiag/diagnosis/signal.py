@@ -40,6 +40,9 @@ _LOUD = 10.0
 #: ... and, where the gradient's ratio alone does not tell, from which outputs are too large by this
 #: factor while the signal grows by that much from the input to the last hidden layer.
 _TOO_LARGE, _GROWTH = 30.0, 100.0
+#: ... and from which they are too large by so much that no growth need be seen: it may hide between
+#: operations that are no modules.
+_FAR_TOO_LARGE = 1e3
 #: Calls of a layer in one pass from which it may be a recurrence that the user wrote by hand.
 _MANY_CALLS = 8
 
@@ -51,15 +54,33 @@ def check(observation: Observation) -> list[Finding]:
         trace = model.trace
         if not len(trace.steps) or not trace.layers:
             continue
-        found += _broken(model)
+        found += _broken(model, observation)
         found += _judged(model, observation)
     return found
 
 
-def _broken(model: ModelRecord) -> list[Finding]:
-    """Return the first value that is not finite, in the words of a run."""
+def _broken(model: ModelRecord, observation: Observation) -> list[Finding]:
+    """Return the first value that is not finite, in the words of a run.
+
+    One training of several that broke and was given up (a search for a rate) is a remark.
+    """
+    later = max(
+        (one for one in observation.optimizers if len(one.loss)),
+        key=lambda one: one.loss.steps[-1],
+        default=None,
+    )
+    given_up = (
+        later is not None
+        and learning.several_trainings(observation)
+        and model.name not in later.models
+        and bool(np.isfinite(later.loss.values).all())
+    )
     return [
-        replace(finding, fixes=_non_finite_fixes(finding))
+        replace(
+            finding,
+            fixes=_non_finite_fixes(finding),
+            severity=Severity.INFO if given_up else finding.severity,
+        )
         for finding in non_finite.check(model.trace, Context())
     ]
 
@@ -113,32 +134,43 @@ def _grown(model: ModelRecord, part: Trace, observation: Observation) -> list[Fi
     A few layers that each amplify leave the gradient's first over last small enough to miss.
     """
     prior, losses = progress.prior(observation), learning.loss(observation).values
-    rms = measures.activation_rms(part)[:, 0]
-    if not prior or not len(losses) or len(rms) < 2 or model.input is None:
+    if not prior or not len(losses):
         return []
-    entry = math.hypot(model.input.mean, model.input.std)
     squared = observation.labels is not None and not observation.labels.classes
-    # A squared error grows with the square of the outputs.
-    too_large = losses[0] >= prior * (_TOO_LARGE**2 if squared else _TOO_LARGE)
-    if not (too_large and entry > 0 and rms[-1] >= _GROWTH * entry and rms[-1] > rms[0]):
+    excess = losses[0] / prior
+    excess = math.sqrt(excess) if squared and excess > 0 else excess  # of the outputs
+    rms = measures.activation_rms(part)[:, 0]
+    entry = math.hypot(model.input.mean, model.input.std) if model.input is not None else 0.0
+    growth = float(rms[-1] / entry) if len(rms) > 1 and entry > 0 and rms[-1] > rms[0] else 0.0
+    grows = excess >= _TOO_LARGE and growth >= _GROWTH
+    if not grows and not excess >= _FAR_TOO_LARGE:
         return []
-    growth = rms[-1] / entry
+    costs = _("the first loss is {loss:.3g}, where a constant answer costs {prior:.3g}").format(
+        loss=losses[0], prior=prior
+    )
     return [
         Finding(
             symptom=Symptom.EXPLODING_GRADIENTS,
             severity=Severity.CRITICAL,
             layers=tuple(part.layers[place].name for place in part.hidden),
             evidence={
-                "growth": float(growth),
+                **({"growth": growth} if grows else {}),
                 "first_loss": float(losses[0]),
                 "prior_loss": prior,
             },
             cause=_(
                 "The signal grows by a factor {growth:.3g} from the input to the last hidden "
-                "layer: the first loss is {loss:.3g}, where a constant answer costs {prior:.3g}. "
-                "The gradient meets the same weights on its way back."
-            ).format(growth=growth, loss=losses[0], prior=prior),
-            fixes=(_("an initialisation that keeps the variance from layer to layer"),),
+                "layer: {costs}. The gradient meets the same weights on its way back."
+            ).format(growth=growth, costs=costs)
+            if grows
+            else _(
+                "Before any step the outputs are too large by orders of magnitude: {costs}. The "
+                "gradient meets the same weights on its way back."
+            ).format(costs=costs),
+            fixes=(
+                _("an initialisation that keeps the variance from layer to layer"),
+                _("for a recurrence, an orthogonal matrix: `nn.init.orthogonal_(W)`"),
+            ),
             reference="He et al. 2015; Karpathy 2019 (A Recipe for Training)",
         )
     ]

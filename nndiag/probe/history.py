@@ -172,7 +172,7 @@ def _info(layer: Layer, place: int, count: int) -> LayerInfo:
     return LayerInfo(
         name=layer.name,
         index=place + 1,
-        kind=type(layer.module).__name__,
+        kind=getattr(layer.module, "original_name", type(layer.module).__name__),  # of torch.jit
         fan_in=fan_in,
         fan_out=fan_out,
         parameters=sum(p.numel() for p in layer.module.parameters(recurse=False)),

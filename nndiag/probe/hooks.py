@@ -31,6 +31,11 @@ _SHARES = {"saturated_fraction", "off_fraction", "dead_fraction"}
 _WEIGHT_GRADS = {"weight_grad_norm", "relative_grad"}
 
 
+def _scripted(module: nn.Module) -> bool:
+    """Whether torch.jit runs the module: it takes no hooks, and shows its weights alone."""
+    return isinstance(module, torch.jit.ScriptModule)
+
+
 class Taps:
     """The hooks of one probe.
 
@@ -81,9 +86,11 @@ class Taps:
 
     def _attach(self) -> None:
         add = self._handles.append
-        add(self._model.register_forward_pre_hook(self._on_root, with_kwargs=True))
+        if not _scripted(self._model):
+            add(self._model.register_forward_pre_hook(self._on_root, with_kwargs=True))
         for layer in self._layers:
-            add(layer.module.register_forward_hook(partial(self._on_layer, layer)))
+            if not _scripted(layer.module):
+                add(layer.module.register_forward_hook(partial(self._on_layer, layer)))
             if any(isinstance(weight, UninitializedParameter) for weight in layer.weights):
                 self._lazy.append(layer)
             else:
@@ -91,11 +98,14 @@ class Taps:
         owners = {layer.module for layer in self._layers}
         for module in self._model.modules():
             owner = module in owners
+            if _scripted(module):
+                continue
             if not owner and is_activation(module, learnt=True):
                 self._attach_activation(module)
             elif owner or may_be_followed(module):
                 self._functional.append(module.register_forward_hook(self._on_source))
-        add(self._model.register_forward_hook(self._after_root))
+        if not _scripted(self._model):
+            add(self._model.register_forward_hook(self._after_root))
 
     def _attach_weights(self, layer: Layer) -> None:
         for weight in layer.weights if self._weight_grads else []:

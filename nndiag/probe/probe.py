@@ -118,6 +118,14 @@ class Probe:
         self._flush()
 
     def _uncompiled(self, model: nn.Module) -> nn.Module:
+        if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+            self.notes.append(
+                _(
+                    "The model, or a part of it, is run by torch.jit: what happens inside cannot "
+                    "be seen, so there are statistics of weights and of their gradients only. For "
+                    "the rest, train it without torch.jit.script."
+                )
+            )
         inner = getattr(model, "_orig_mod", None)
         if not isinstance(inner, nn.Module):
             return model

@@ -210,7 +210,7 @@ class LossRecord:
     Attributes:
         function: `cross_entropy`, `nll_loss`, `binary_cross_entropy`,
             `binary_cross_entropy_with_logits`, `mse_loss`, `l1_loss`, `smooth_l1_loss`,
-            `huber_loss`, or `expression` for arithmetic of the user's.
+            `huber_loss`, `kl_div`, `ctc_loss`, or `expression` for arithmetic of the user's.
         calls: how often.
         producer: what made the scores: `softmax`, `log_softmax`, `sigmoid`, `tanh`, `relu`,
             `linear` for a layer's raw output, else `other`.
@@ -221,7 +221,8 @@ class LossRecord:
         broadcast: scores and target of different shapes were broadcast against each other.
         across: shape of the scores that a (log) softmax on the way to the loss normalises along
             axis 0, over the samples of a batch; None where none does.
-        not_log_probabilities: share of calls of `nll_loss` whose scores are no log-probabilities.
+        not_log_probabilities: share of calls of `nll_loss`, `kl_div` and `ctc_loss` whose scores
+            are no log-probabilities.
         zero_scores: share of scores that are exactly zero (a relu on the output).
         target_low, target_high: smallest and largest target, NaN where unknown.
     """
@@ -301,6 +302,7 @@ class Observation:
 
     Attributes:
         backwards: backward passes.
+        in_turns: several optimizers step in turns, as players of a game do.
         passes_without_gradient: calls of models with gradients switched off.
         evaluations: in order.
         accuracy: of the training batches by step, where the loss is a classification's.
@@ -324,4 +326,5 @@ class Observation:
     stopped: bool = False
     interrupted: bool = False
     passes_without_gradient: int = 0
+    in_turns: bool = False
     notes: tuple[str, ...] = ()

@@ -235,8 +235,9 @@ def test_bare_tensors_are_watched_under_their_names() -> None:
     assert [(layer.fan_in, layer.fan_out) for layer in model.trace.layers] == [(4, 12), (12, 2)]
     assert {p.name for p in model.parameters} == {"inner.weight", "shift", "outer.weight"}
     columns = model.trace.columns
-    np.testing.assert_allclose(columns["weight_grad_norm"][1:, 0, 0], norms[1:], rtol=1e-6)
-    np.testing.assert_allclose(columns["update_ratio"][1:, 0, 0], ratios[1:], rtol=1e-5)
+    # known from the second step on: which tensors are weights shows then
+    np.testing.assert_allclose(columns["weight_grad_norm"][1:, 0, 0], norms[2:], rtol=1e-6)
+    np.testing.assert_allclose(columns["update_ratio"][1:, 0, 0], ratios[2:], rtol=1e-5)
     assert seen.optimizers[0].foreign == 0
     assert diagnose_run(seen) == []
     assert shift.grad is not None
@@ -293,6 +294,36 @@ def test_an_input_that_asks_for_its_gradient_is_no_weight() -> None:
             (loss + 0.1 * slope.square().sum()).backward()
             optimizer.step()
     assert [model.kind for model in session.observation().models] == ["Sequential"]
+
+
+def test_weights_that_the_optimizer_was_not_given() -> None:
+    x, y = data()
+    weights = two_layers(None)
+    with Session() as session:
+        optimizer = torch.optim.SGD(weights[1:2], lr=RATE)  # the shift alone
+        for _step in range(10):
+            optimizer.zero_grad()
+            F.cross_entropy(scores(x, weights), y).backward()
+            optimizer.step()
+    (finding,) = diagnose_run(session.observation())
+    assert finding.symptom is Symptom.UNTRAINED_PARAMETERS
+    assert finding.evidence["tensors"] == 2
+
+
+def test_an_input_whose_derivative_is_in_the_loss_is_no_forgotten_weight() -> None:
+    x, _y = data()
+    x.requires_grad_()
+    weights = two_layers(None)
+    with Session() as session:
+        optimizer = torch.optim.Adam(weights, lr=0.01)
+        for _step in range(10):
+            optimizer.zero_grad()
+            out = scores(x, weights).sum(1)
+            (slope,) = torch.autograd.grad(out.sum(), x, create_graph=True)
+            (out.square().mean() + (slope - 1).square().mean()).backward()
+            optimizer.step()
+    (model,) = session.observation().models
+    assert {p.size for p in model.parameters} == {48, 12, 24}
 
 
 def run_with(change: str, update: Callable[[nn.Module], None]) -> tuple[nn.Module, Observation]:

@@ -314,7 +314,9 @@ def test_shuffled_labels_sequences_and_players() -> None:
     sequence = labels(in_order().batch_counts, single=False)
     assert data.check(classified(sequence)) == []
     players = tuple(OptimizerRecord(kind="Adam", steps=100) for _ in range(2))
-    assert data.check(classified(in_order(), optimizers=players)) == []
+    assert data.check(classified(in_order(), optimizers=players, in_turns=True)) == []
+    one_by_one = only(classified(in_order(), optimizers=players), Symptom.UNSHUFFLED_DATA)
+    assert one_by_one.severity is Severity.WARNING
     roles = (LossRecord(function="cross_entropy", calls=200, producer="linear"),)
     assert data.check(classified(in_order(), losses=roles)) == []
 
