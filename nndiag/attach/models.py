@@ -51,7 +51,9 @@ class ModelWatch:
         self._modules = list(model.modules())
         self._norms = _named(model, _BatchNorm)
         self._dropouts = [
-            (name, module) for name, module in _named(model, _DropoutNd) if module.p > 0
+            (name, module)
+            for name, module in _named(model, _DropoutNd)
+            if getattr(module, "p", 0.5) > 0  # torch.jit.trace does not keep it
         ]
         self.probe = (
             Probe(model, every=every, statistics=statistics) if find_layers(_inner(model)) else None

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd import grad  # torch's own: a script's calls are watched
 from torch.utils.hooks import RemovableHandle
 
-from nndiag.probe.tracing import traced
+from nndiag.probe.tracing import own_graph, traced
 
 _SAMPLES = 8
 
@@ -61,7 +61,7 @@ def _profile(module: nn.RNNBase, x: Tensor) -> Tensor:
     """Return (T,) norms; the layer's hooks and the random state are left alone."""
     batch = 0 if module.batch_first else 1
     few = x.detach().narrow(batch, 0, min(_SAMPLES, x.shape[batch])).clone().requires_grad_()
-    with torch.random.fork_rng(), torch.enable_grad():
+    with torch.random.fork_rng(), torch.enable_grad(), own_graph():
         out = type(module).forward(module, few)[0]
         last = out.select(1 - batch, -1)[..., : module.hidden_size]  # of the forward direction
         (gradient,) = grad(last.float().square().sum().sqrt(), few)

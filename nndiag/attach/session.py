@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from nndiag.attach import discretion
 from nndiag.attach import losses as loss_calls
 from nndiag.attach.by_hand import HandUpdates, Tensors
 from nndiag.attach.calls import Calls
@@ -33,7 +34,7 @@ from nndiag.attach.run_series import applied_rate, gradient_norm, update_ratio
 from nndiag.attach.series import Recorder
 from nndiag.attach.steps import Steps
 from nndiag.locales import _
-from nndiag.probe.tracing import transformed
+from nndiag.probe.tracing import tracing, transformed
 from nndiag.schema.observation import ErrorRecord, ModelRecord, Observation, OptimizerRecord
 from nndiag.schema.trace import STATISTICS
 
@@ -133,6 +134,9 @@ class Session:
             wrap(nn.functional, function, partial(self._around_loss, function))
         wrap(nn.Module, "load_state_dict", self._around_load)
         wrap(nn.Parameter, "__deepcopy__", self._around_copy)
+        wrap(nn.Module, "__reduce_ex__", discretion.reducing)
+        for name in ("script", "trace", "trace_module"):
+            wrap(torch.jit, name, discretion.scripting)
         wrap(torch.amp.GradScaler, "scale", self._around_scale)
         self._evaluations.attach(self._patches)
 
@@ -146,7 +150,7 @@ class Session:
 
     def _foreign(self) -> bool:
         """Whether the call comes from another thread, the compiler or a transform of torch.func."""
-        if torch.compiler.is_compiling() or threading.get_ident() != self._thread:
+        if torch.compiler.is_compiling() or threading.get_ident() != self._thread or tracing():
             return True
         if transformed():
             self._transformed = True
@@ -158,7 +162,7 @@ class Session:
     def _new_watch(self, model: nn.Module, late: bool) -> ModelWatch:
         for intervention in self._interventions:
             intervention.on_model(model)
-        if self._interventions:
+        if self._interventions and not isinstance(model, torch.jit.ScriptModule):
             model.register_forward_pre_hook(self._change_input, with_kwargs=True)
         return ModelWatch(
             model,

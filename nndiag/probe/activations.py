@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.autograd import grad  # torch's own: a script's calls may be watched
 
+from nndiag.probe.tracing import own_graph
 from nndiag.theory.saturation import Tails, tails
 
 _TORCH_ACTIVATIONS = "torch.nn.modules.activation"
@@ -72,7 +73,7 @@ def slope_of(module: nn.Module) -> Callable[[np.ndarray], np.ndarray]:
 
     def derivative(points: np.ndarray) -> np.ndarray:
         z = torch.from_numpy(np.ascontiguousarray(points)).requires_grad_()
-        with torch.enable_grad():
+        with torch.enable_grad(), own_graph():
             (slope,) = grad(phi(z).sum(), z)
         return slope.numpy()
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint, checkpoint_sequential
 
 from nndiag.attach.session import Session
 from nndiag.diagnosis import mismatch, parameters
@@ -176,3 +177,42 @@ def test_divergences_want_log_probabilities(loss: Any, share: float) -> None:
 
 
 CTC = (torch.tensor([[1, 2]]), torch.tensor([12]), torch.tensor([2]))
+
+
+def test_a_checkpoint_around_the_layers_counts_nothing_of_ours() -> None:
+    def losses() -> list[float]:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(4, 9), nn.Mish(), nn.Linear(9, 9), nn.Mish())
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        found = []
+        for _step in range(4):
+            optimizer.zero_grad()
+            out = checkpoint_sequential(model, 2, torch.randn(8, 4), use_reentrant=False)
+            loss = out.square().mean()
+            loss.backward()
+            optimizer.step()
+            found.append(loss.item())
+        return found
+
+    plain = losses()
+    with Session() as session:
+        assert losses() == plain
+    seen = session.observation()
+    assert (seen.steps, len(seen.models)) == (4, 1)
+    assert not np.isnan(seen.models[0].trace.columns["output_grad_norm"][1:]).any()
+
+
+def test_a_recurrence_inside_a_checkpoint() -> None:
+    torch.manual_seed(0)
+    layer, head = nn.GRU(3, 5, batch_first=True), nn.Linear(5, 1)
+    optimizer = torch.optim.SGD([*layer.parameters(), *head.parameters()], lr=0.1)
+    with Session() as session:
+        for _step in range(3):
+            optimizer.zero_grad()
+            out = checkpoint(lambda x: layer(x)[0], torch.randn(4, 6, 3), use_reentrant=False)
+            head(out).square().mean().backward()
+            optimizer.step()
+    profiles = [
+        norms for one in session.observation().models for norms in one.time_profiles.values()
+    ]
+    assert [norms.shape for norms in profiles] == [(6,)]
