@@ -66,10 +66,13 @@ class Updates:
     def _moving(
         layers: list[Layer], held: Collection[int] | None
     ) -> Iterator[tuple[Layer, nn.Parameter]]:
+        """Yield each weight once, also one that several layers share."""
+        met: set[int] = set()
         for layer in layers:
             for weight in layer.weights:
-                if held is not None and id(weight) not in held:
+                if id(weight) in met or (held is not None and id(weight) not in held):
                     continue
+                met.add(id(weight))
                 if weight.requires_grad and not isinstance(weight, UninitializedParameter):
                     yield layer, weight
 

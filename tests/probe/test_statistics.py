@@ -197,3 +197,22 @@ def test_runs_of_neighbours_give_the_norm_of_the_whole() -> None:
 
 def _layout_of(tensor: torch.Tensor) -> torch.memory_format:
     return torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
+
+
+def test_a_weight_that_two_layers_share_moves_once() -> None:
+    torch.manual_seed(0)
+    table, body, head = nn.Embedding(7, 4), nn.Linear(4, 4), nn.Linear(4, 7, bias=False)
+    head.weight = table.weight
+    model = nn.Sequential(table, body, head)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    ratios = []
+    with Probe(model, optimizer) as probe:
+        for _step in range(3):
+            optimizer.zero_grad()
+            model(torch.arange(7)).square().sum().backward()
+            before = table.weight.detach().clone()
+            optimizer.step()
+            ratios.append(float((table.weight.detach() - before).norm() / before.norm()))
+    seen = probe.trace.columns["update_ratio"][:, :, 0]
+    np.testing.assert_allclose(seen[:, 0], ratios, rtol=1e-5)
+    np.testing.assert_allclose(seen[:, 2], ratios, rtol=1e-5)
