@@ -16,6 +16,7 @@ _BATCHES = 16  # looked at whole, from the start
 _FEATURES = 4096
 _MARKED = 100_000  # samples remembered
 _MARKED_ENTRIES = 64
+_FAMILIAR, _SELDOM = 64, 8
 
 
 class InputWatch:
@@ -136,11 +137,21 @@ class Seen:
 
     def __init__(self) -> None:
         self._marks: set[float] = set()
+        self._batches = self._known = 0
 
     def learn(self, x: Tensor) -> None:
-        """Remember the samples of a training batch (on the host only: no device is waited for)."""
-        if x.device.type == "cpu" and len(self._marks) < _MARKED:
-            self._marks.update(_marks(x))
+        """Remember the samples of a training batch (on the host only: no device is waited for).
+
+        After so many batches without a new one only some are looked at.
+        """
+        self._batches += 1
+        if x.device.type != "cpu" or len(self._marks) >= _MARKED:
+            return
+        if self._known >= _FAMILIAR and self._batches % _SELDOM:
+            return
+        before = len(self._marks)
+        self._marks.update(_marks(x))
+        self._known = self._known + 1 if len(self._marks) == before else 0
 
     @property
     def count(self) -> int | None:

@@ -175,9 +175,11 @@ class Steps:
 
         Of those that step in turns it is the one with most of the model's parameters.
         """
+        turns = [one for one in self._watches.values() if one.last_step > optimizer.last_step]
+        if not turns:
+            return True
         own = [id(parameter) for parameter in model.model.parameters()]
         share = sum(key in held for key in own)
-        turns = [one for one in self._watches.values() if one.last_step > optimizer.last_step]
         return all(share >= sum(key in other.held for key in own) for other in turns)
 
     def before_backward(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from torch import Tensor
@@ -10,10 +11,8 @@ from torch._C._functorch import peek_interpreter_stack
 from torch.autograd.graph import saved_tensors_hooks
 from torch.compiler import is_compiling
 
-
-def tracing() -> bool:
-    """Whether torch.jit.trace writes down what the code does."""
-    return bool(_is_tracing())
+#: Whether torch.jit.trace writes down what the code does.
+tracing: Callable[[], bool] = _is_tracing
 
 
 def transformed() -> bool:
@@ -23,7 +22,7 @@ def transformed() -> bool:
 
 def traced() -> bool:
     """Whether the compiler, torch.jit.trace or a transform of torch.func runs the code."""
-    return is_compiling() or tracing() or transformed()
+    return is_compiling() or tracing() or peek_interpreter_stack() is not None
 
 
 def own_graph() -> AbstractContextManager[None]:
