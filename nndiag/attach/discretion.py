@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -35,10 +36,14 @@ def reducing(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def scripting(original: Callable[..., Any]) -> Callable[..., Any]:
     """Return `torch.jit.script` or its like that meets the module as the script made it."""
+    looks_up = "_frames_up" in inspect.signature(original).parameters  # names of its caller
 
-    def script(obj: Any, *args: Any, **kwargs: Any) -> Any:
-        with _gone(obj) if isinstance(obj, nn.Module) else _gone(nn.Module()):
-            return original(obj, *args, **kwargs)
+    def script(*args: Any, **kwargs: Any) -> Any:
+        if looks_up:
+            kwargs["_frames_up"] = kwargs.get("_frames_up", 0) + 1
+        given = [one for one in (*args[:1], *kwargs.values()) if isinstance(one, nn.Module)]
+        with _gone(given[0]) if given else nullcontext():
+            return original(*args, **kwargs)
 
     return script
 

@@ -132,6 +132,20 @@ def test_a_watched_model_is_scripted_and_traced_as_it_is(how: str) -> None:
     assert "norm" not in graph
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")
+def test_functions_are_scripted_with_the_names_around_them() -> None:
+    def twice(x: Tensor) -> Tensor:
+        return 2 * x
+
+    def both(x: Tensor) -> Tensor:
+        return twice(x) + twice(2 * x)
+
+    with Session():
+        assert float(torch.jit.script(both)(torch.ones(()))) == 6
+        traced = torch.jit.trace(func=nn.Linear(2, 1), example_inputs=torch.ones(1, 2))
+    assert traced(torch.ones(1, 2)).shape == (1, 1)
+
+
 def test_everything_is_put_back() -> None:
     before = nn.Module.__reduce_ex__, torch.jit.script, torch.jit.trace
     with Session():
