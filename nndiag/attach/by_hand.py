@@ -69,15 +69,14 @@ class HandUpdates:
         self._looks = 0
         self._ever, self._always = False, True
 
-    def asks(self, outputs: Any, inputs: Any, create_graph: bool) -> Tensor | None:
+    def asks(self, outputs: Any, inputs: Sequence[Any], create_graph: bool) -> Tensor | None:
         """Return the loss where `torch.autograd.grad` is asked for the gradient of weights."""
         if create_graph or not self._possible():  # a derivative that is a part of the loss
-            given = [inputs] if isinstance(inputs, Tensor) else inputs
-            self._asked.update(id(one) for one in given)
+            if len(self._walks) < _STEADY:
+                self._asked.update(id(one) for one in inputs)
             return None
         root = outputs[0] if isinstance(outputs, list | tuple) and len(outputs) == 1 else outputs
-        wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-        leaves = all(isinstance(one, Tensor) and one.is_leaf for one in wanted)
+        leaves = all(isinstance(one, Tensor) and one.is_leaf for one in inputs)
         return root if isinstance(root, Tensor) and root.numel() == 1 and leaves else None
 
     def before_backward(self, root: Tensor) -> None:

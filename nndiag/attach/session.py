@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge
 from torch.utils.hooks import RemovableHandle
 
 from nndiag.attach import discretion
@@ -255,15 +256,16 @@ class Session:
 
     def _around_grad(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            single = isinstance(inputs, Tensor | GradientEdge)
+            wanted = (inputs,) if single else tuple(inputs)  # a generator is read once
             create_graph = bool(kwargs.get("create_graph") or args[2:3] == (True,))
             root = None
             if not self._foreign():
-                root = self._by_hand.asks(outputs, inputs, create_graph)
+                root = self._by_hand.asks(outputs, wanted, create_graph)
             if root is not None:
                 self._before_backward(root)
-            result = original(outputs, inputs, *args, **kwargs)
+            result = original(outputs, wanted, *args, **kwargs)
             if root is not None:
-                wanted = [inputs] if isinstance(inputs, Tensor) else inputs
                 pairs = zip(wanted, result, strict=False)
                 self._by_hand.after_backward({id(w): g for w, g in pairs if g is not None})
             return result

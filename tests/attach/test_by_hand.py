@@ -78,14 +78,13 @@ def by_optimizer(model: nn.Module) -> Callable[[nn.Module], None]:
 def asked_for(model: nn.Module, steps: int = 30) -> list[float]:
     """The same training with gradients that are returned."""
     x, y = data()
-    weights = list(model.parameters())
     losses = []
     for _step in range(steps):
         loss = F.cross_entropy(model(x), y)
         losses.append(loss.item())
-        gradients = torch.autograd.grad(loss, weights)
+        gradients = torch.autograd.grad(loss, model.parameters())  # a generator
         with torch.no_grad():
-            for weight, gradient in zip(weights, gradients, strict=True):
+            for weight, gradient in zip(model.parameters(), gradients, strict=True):
                 weight -= RATE * gradient
     return losses
 
