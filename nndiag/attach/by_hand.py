@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from nndiag.attach import graph
 from nndiag.probe.layers import Matrix
+from nndiag.probe.statistics import entries
 
 _WATCHED = 1 << 16  # entries of the smallest weights that are compared
 _HOST_LOOKS = 64  # times that a device is waited for to see whether they moved
@@ -195,7 +196,7 @@ class Tensors(nn.Module):
 
 
 def _has_gradient(leaf: Tensor) -> bool:
-    return leaf.grad is not None and bool(leaf.grad.any())
+    return leaf.grad is not None and bool(entries(leaf.grad).any())
 
 
 def leaves_of(loss: Tensor) -> list[Tensor]:

@@ -19,6 +19,7 @@ from nndiag.attach.inputs import InputWatch, first_float
 from nndiag.attach.recurrence import TimeProfiles
 from nndiag.probe.layers import all_tensors, batch_size, find_layers
 from nndiag.probe.probe import Probe
+from nndiag.probe.statistics import entries
 from nndiag.probe.tracing import traced
 from nndiag.schema.observation import ModelRecord, ParameterRecord
 from nndiag.schema.trace import Trace
@@ -233,7 +234,7 @@ class ModelWatch:
             if parameter.grad is None or id(parameter) in self._with_signal:
                 continue
             self._with_gradient.add(id(parameter))
-            norm = torch.linalg.vector_norm(parameter.grad.detach().float())
+            norm = torch.linalg.vector_norm(entries(parameter.grad).float())
             self._waiting.append((id(parameter), norm))
         if len(self._waiting) > 512 or self._looks == 1:
             self._settle()

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nndiag.attach.by_hand import ByHand
 from nndiag.attach.series import Recorder, on_host
+from nndiag.probe.statistics import entries
 from nndiag.schema.observation import BY_HAND, ClipRecord, OptimizerRecord, Series
 
 _MOST_CLIPS = 4096
@@ -70,7 +71,7 @@ class OptimizerWatch:
             self._cleared = True
         elif gradients[0].device.type == "cpu" or self._looks < _HOST_LOOKS:
             self._looks += 1
-            self._cleared = not any(bool(gradient.any()) for gradient in gradients)
+            self._cleared = not any(bool(entries(gradient).any()) for gradient in gradients)
 
     # -- steps --------------------------------------------------------------------------------
 

@@ -355,4 +355,4 @@ class Taps:
     def note_gradient(self, layer: Layer, weight: nn.Parameter, gradient: Tensor) -> None:
         """Record the norm of the gradient of a weight."""
         dtype = st.sum_type(gradient, exact=layer.exact or self._exact)
-        st.norm(gradient.detach(), self.passes.note_weight_grad(weight, dtype))
+        st.norm(st.entries(gradient), self.passes.note_weight_grad(weight, dtype))

@@ -48,6 +48,12 @@ def norm(tensor: Tensor, out: Tensor) -> None:
     torch.linalg.vector_norm(tensor, dtype=out.dtype, out=out)
 
 
+def entries(gradient: Tensor) -> Tensor:
+    """Return the entries of a gradient; of a sparse one (of an embedding) those that are stored."""
+    gradient = gradient.detach()
+    return gradient.coalesce().values() if gradient.is_sparse else gradient
+
+
 def total(tensor: Tensor, out: Tensor) -> None:
     """Write the sum into `out`, accumulated in its type."""
     torch.sum(tensor, dim=(), dtype=out.dtype, out=out)

@@ -216,3 +216,25 @@ def test_a_recurrence_inside_a_checkpoint() -> None:
         norms for one in session.observation().models for norms in one.time_profiles.values()
     ]
     assert [norms.shape for norms in profiles] == [(6,)]
+
+
+def test_embeddings_with_sparse_gradients() -> None:
+    torch.manual_seed(0)
+    table, head = nn.Embedding(50, 4, sparse=True), nn.Linear(4, 2)
+    model = nn.Sequential(table, head)
+    optimizers = torch.optim.SparseAdam(table.parameters()), torch.optim.SGD(head.parameters(), 0.1)
+    norms = []
+    with Session() as session:
+        for _step in range(4):
+            for optimizer in optimizers:
+                optimizer.zero_grad()
+            words = torch.randint(0, 50, (16,)).repeat(2)  # each twice
+            F.cross_entropy(model(words), words % 2).backward()
+            assert table.weight.grad is not None
+            norms.append(float(table.weight.grad.to_dense().norm()))
+            for optimizer in optimizers:
+                optimizer.step()
+    (seen,) = session.observation().models
+    found = seen.trace.columns["weight_grad_norm"][:, 0, 0]
+    np.testing.assert_allclose(found[np.isfinite(found)][:4], norms[: len(found)], rtol=1e-6)
+    assert all(parameter.signal for parameter in seen.parameters)
