@@ -53,24 +53,22 @@ def _gone(model: nn.Module) -> Iterator[None]:
     """Take our hooks off a model, and put them on again in their places."""
     kept = []
     for module in model.modules():
+        bare = _without_ours(vars(module))
         for name in (*_HOOKS, *_BESIDE):
-            table = module.__dict__.get(name)
-            if table and any(_is_ours(hook) for hook in _table(module.__dict__, name).values()):
-                kept.append((table, dict(table)))
-    states = [(module, _without_ours(module.__dict__)) for module in model.modules()]
+            table = vars(module).get(name)
+            if table is not None and bare[name] is not table:
+                kept.append((table, dict(table), bare[name]))
     try:
-        for module, state in states:
-            for name in (*_HOOKS, *_BESIDE):
-                _refill(module.__dict__.get(name), state.get(name))
+        for table, _before, without in kept:
+            _refill(table, without)
         yield
     finally:
-        for table, before in kept:
+        for table, before, _without in kept:
             _refill(table, before)
 
 
-def _refill(table: Any, entries: Any) -> None:
-    if table is None or entries is None or table == entries:
-        return
+def _refill(table: Any, entries: Mapping[int, Any]) -> None:
+    """Change what a table holds in place: handles of hooks point to the table itself."""
     table.clear()
     table.update(entries)
 

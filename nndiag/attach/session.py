@@ -305,17 +305,16 @@ class Session:
         """Take in weights of no module that an optimizer moves, and those beside that it misses."""
         self._by_hand.forget()
         if optimizer.steps:
-            known = {id(parameter) for parameter in self._calls.parameters()}
             held = [p for p in optimizer.parameters if p.grad is not None]
-            if any(id(parameter) not in known for parameter in held):
-                ids = {id(parameter) for parameter in held}
-                self._adopt([*held, *(p for p in self._by_hand.steady() if id(p) not in ids)])
+            self._adopt(held, beside=self._by_hand.steady())
 
-    def _adopt(self, moving: Sequence[Tensor]) -> None:
+    def _adopt(self, moving: Sequence[Tensor], beside: Sequence[Tensor] = ()) -> None:
+        """Watch what moves and belongs to no model; then also what stands `beside` it."""
         known = {id(parameter) for parameter in self._calls.parameters()}
         bare = [tensor for tensor in moving if id(tensor) not in known]
         if bare and self._calls.open:
-            self._calls.add(Tensors(bare))
+            known.update(id(tensor) for tensor in bare)
+            self._calls.add(Tensors([*bare, *(one for one in beside if id(one) not in known)]))
 
     def _look_at_weights(self, gradients: Mapping[int, Tensor]) -> None:
         for watch in self._calls.models:
@@ -414,8 +413,7 @@ class Session:
     def _optimizer_records(
         self, watches: Sequence[ModelWatch], records: Sequence[ModelRecord]
     ) -> Iterator[OptimizerRecord]:
-        strays = [module for _name, module in self._calls.stray.values()]
-        known = {id(p) for m in [*(w.model for w in watches), *strays] for p in m.parameters()}
+        known = {id(parameter) for parameter in self._calls.parameters()}
         for optimizer in self._steps.optimizers:
             held = optimizer.held
             own = [
